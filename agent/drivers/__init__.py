@@ -1,0 +1,37 @@
+"""Drivers: one file per sensor, from registers to integers with a unit. All have one face:
+
+    __init__(board, settings)   settings: the sensor's row of config.json
+    channels        tuple of (suffix, unit, exponent, multiplier): SI value = raw * multiplier * 10 ** exponent; the
+                    full name of a channel is settings["name"] + "." + suffix, or just the name where suffix is ""
+    spacing_us      nominal spacing of the samples; 0: irregular, a sample is made only on change
+    poll_us         longest time between two reads, so that no FIFO overflows and no conversion is missed
+    samples_max     most samples per channel that one read returns
+    overflows       times that samples were lost so far: each loss lies before the samples of the read that counted it
+    start()         configure and start the chip, having verified what it is; SensorError
+    read(out, now_us) -> samples per channel, written interleaved by channel into the array('i') `out`; SensorError
+    self_test() -> bool          exercises the sensor; sampling goes on afresh afterwards
+    set_rate(rate_mhz)           where the rate may change with the mode; ValueError for one that the chip cannot do
+    stop()          lowest power
+
+What the samples' exact times are, is found by whoever calls read(): the oscillators of sensors are off by percents.
+"""
+
+import sys
+
+# name in config.json -> "module:Class"
+DRIVERS = {
+    "adxl355": "agent.drivers.adxl355:Adxl355",
+    "nau7802": "agent.drivers.nau7802:Nau7802",
+    "ads1115": "agent.drivers.ads1115:Ads1115",
+    "tmp117": "agent.drivers.tmp117:Tmp117",
+    "a02yyuw": "agent.drivers.a02yyuw:A02yyuw",
+    "soil_moisture": "agent.drivers.soil_moisture:SoilMoisture",
+    "digital_input": "agent.drivers.digital_input:DigitalInput",
+}
+
+
+def create(name: str, board: "object", settings: dict) -> "object":
+    """Return the driver `name`; KeyError if unknown. Imported only here: a board carries only its own drivers."""
+    module_name, class_name = DRIVERS[name].split(":")
+    __import__(module_name)
+    return getattr(sys.modules[module_name], class_name)(board, settings)

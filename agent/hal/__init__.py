@@ -1,0 +1,35 @@
+"""The hardware port: the one thin face between the agent and what it runs on.
+
+Three bodies wear it: MicroPython's `machine`, Linux through Adafruit Blinka, and the simulated board. All are
+duck-typed; the agent is given one where it starts. Numbers of buses and pins are the board's own.
+
+    board.i2c(bus)                            -> I2C
+        writeto(addr, buf)                    write the bytes
+        readfrom_into(addr, buf)              fill buf
+        readfrom_mem_into(addr, register, buf)   write the register's number, repeated start, fill buf
+        writeto_mem(addr, register, buf)      write the register's number and the bytes
+                                              no acknowledge: OSError ENODEV (19); stuck bus: OSError ETIMEDOUT (110)
+    board.spi(bus, cs, baudrate, mode)        -> device
+        transfer(out, into)                   full duplex, equal lengths, chip select low throughout; may be one buffer
+    board.uart(number, baudrate)              -> UART
+        read_into(buf) -> count               does not wait; 0 when nothing came
+        write(buf)
+    board.pin(number, mode, pull)             -> Pin; mode "in"/"out", pull "up"/"down"/"none"
+        value() -> 0/1; set(value)
+    board.pwm(number, rate_mhz)               square wave on a pin, rate in millihertz; 0 ends it
+    board.adc(number)                         -> ADC; read_u16() -> 0..65535
+    board.flash()                             -> Flash
+        sector_size, sector_count
+        read_into(offset, buf)
+        program(offset, data)                 NOR: only clears bits, 1 -> 0
+        erase(sector)                         every byte 0xFF
+        sync()                                return once all before it would survive a power cut
+    board.clock.now_us() -> int               microseconds of this boot, 64 bit, never wraps
+    board.reset()                             does not return
+    board.reset_cause                         "power_on", "software", "watchdog", ...
+    board.unique_id                           bytes, the same at every boot
+    board.random(n) -> bytes                  fit for keys on real bodies
+    await board.connect(host, port)           -> stream; OSError where that fails
+        await read(n) -> bytes                b"" at the end
+        write(data); await drain(); close()
+"""

@@ -1,0 +1,400 @@
+"""A simulated board: the hardware port of agent/hal over models of chips, with power that can be cut.
+
+Models hang on the board by their wiring. Each is duck-typed; world time (microseconds) comes with every call:
+
+    anywhere   power_on(now_us)                         supply came up: registers to their power-up values
+    I2C        fault, i2c_write(data, now_us), i2c_read_into(buf, now_us)
+    SPI        fault, spi_transfer(out, into, now_us)
+    UART       feed(now_us) -> bytes that came in since the last call; write(data)
+    input pin  value(now_us) -> 0/1
+    ADC        value_u16(now_us) -> 0..65535
+    PWM pin    pulses(start_us, rate_nhz)               a square wave of so many nanohertz began; 0: it ended
+
+The board's own crystal may be off by `clock_error_ppm`: its boot clock and its PWM are then off alike, as on a
+real board, while the chips live in world time.
+
+Cutting the power makes every handle of that boot raise PowerLost for ever; `power_on` begins a new boot. The flash
+body is kept, all else begins anew.
+"""
+
+import asyncio
+import random
+
+from protocols.portable import const
+
+ENODEV = const(19)  # errno of "no acknowledge" as MicroPython's I2C raises it
+ETIMEDOUT = const(110)  # errno of a bus that a chip holds low
+UART_BUFFER_SIZE = const(256)  # receive buffer of the rp2 and esp32 ports; what does not fit is lost
+PPM = 1_000_000
+
+
+class PowerLost(BaseException):
+    """The board has no power: no code of it runs on. Not an Exception, so that no driver can survive it."""
+
+
+class Power:
+    """The supply of one boot: on until it is cut, then off for ever."""
+
+    def __init__(self) -> None:
+        self.is_on = True
+
+    def check(self) -> None:
+        """Raise PowerLost once the supply was cut."""
+        if not self.is_on:
+            raise PowerLost
+
+
+class Clock:
+    """Boot clock of the board: 64-bit microseconds since power came up, by the board's own crystal."""
+
+    def __init__(self, power: Power, world_clock, error_ppm: int) -> None:
+        self._power = power
+        self._world_clock = world_clock
+        self._boot_us = world_clock.now_us()
+        self._error_ppm = error_ppm
+
+    def now_us(self) -> int:
+        """Return the microseconds since boot."""
+        self._power.check()
+        elapsed_us = self._world_clock.now_us() - self._boot_us
+        return elapsed_us + elapsed_us * self._error_ppm // PPM
+
+
+class I2c:
+    """One I2C bus. A chip with the fault "stuck_bus" silences the whole bus."""
+
+    def __init__(self, power: Power, world_clock, chips: dict) -> None:
+        self._power = power
+        self._world_clock = world_clock
+        self._chips = chips
+
+    def writeto(self, addr: int, buf: bytes) -> None:
+        """Write buf to the chip at addr."""
+        self._chip(addr).i2c_write(buf, self._world_clock.now_us())
+
+    def readfrom_into(self, addr: int, buf: bytearray) -> None:
+        """Fill buf from the chip at addr."""
+        self._chip(addr).i2c_read_into(buf, self._world_clock.now_us())
+
+    def readfrom_mem_into(self, addr: int, register: int, buf: bytearray) -> None:
+        """Write the register's number, then fill buf after a repeated start."""
+        chip = self._chip(addr)
+        now_us = self._world_clock.now_us()
+        chip.i2c_write(bytes((register,)), now_us)
+        chip.i2c_read_into(buf, now_us)
+
+    def writeto_mem(self, addr: int, register: int, buf: bytes) -> None:
+        """Write the register's number and buf in one message."""
+        self._chip(addr).i2c_write(bytes((register,)) + bytes(buf), self._world_clock.now_us())
+
+    def _chip(self, addr: int):
+        self._power.check()
+        if any(chip.fault == "stuck_bus" for chip in self._chips.values()):
+            raise OSError(ETIMEDOUT)
+        chip = self._chips.get(addr)
+        if chip is None or chip.fault == "nack":
+            raise OSError(ENODEV)
+        return chip
+
+
+class SpiDevice:
+    """One chip select on an SPI bus. Nothing answers: MISO floats high; stuck bus: it is held low."""
+
+    def __init__(self, power: Power, world_clock, chip) -> None:
+        self._power = power
+        self._world_clock = world_clock
+        self._chip = chip
+
+    def transfer(self, out: bytes, into: bytearray) -> None:
+        """Clock out and into through each other, chip select low throughout; equal lengths."""
+        self._power.check()
+        assert len(out) == len(into)
+        fault = "nack" if self._chip is None else self._chip.fault
+        if fault == "nack" or fault == "stuck_bus":
+            into[:] = (b"\xff" if fault == "nack" else b"\x00") * len(into)
+        else:
+            self._chip.spi_transfer(out, into, self._world_clock.now_us())
+
+
+class Uart:
+    """One serial port with a small receive buffer."""
+
+    def __init__(self, power: Power, world_clock, model) -> None:
+        self._power = power
+        self._world_clock = world_clock
+        self._model = model
+        self._received = bytearray()
+        self.overruns = 0
+
+    def read_into(self, buf: bytearray) -> int:
+        """Fill buf with what came in; return the count of bytes, 0 when none."""
+        self._power.check()
+        if self._model is not None:
+            self._receive(self._model.feed(self._world_clock.now_us()))
+        count = min(len(buf), len(self._received))
+        buf[:count] = self._received[:count]
+        del self._received[:count]
+        return count
+
+    def write(self, data: bytes) -> None:
+        """Send data to the other end."""
+        self._power.check()
+        if self._model is not None:
+            self._model.write(bytes(data))
+
+    def _receive(self, data: bytes) -> None:
+        free = UART_BUFFER_SIZE - len(self._received)
+        if len(data) > free:
+            self.overruns += 1
+        self._received += data[:free]
+
+
+class Pin:
+    """One digital pin. An input with nothing attached reads its pull."""
+
+    def __init__(self, board: "SimBoard", power: Power, number: int, pull: str) -> None:
+        self._board = board
+        self._power = power
+        self._number = number
+        self._idle = 1 if pull == "up" else 0
+
+    def value(self) -> int:
+        """Return the level, 0 or 1: as driven if this is an output."""
+        self._power.check()
+        model = self._board.pins.get(self._number)
+        if model is not None:
+            return model.value(self._board.world_clock.now_us())
+        return self._board.outputs.get(self._number, self._idle)
+
+    def set(self, value: int) -> None:
+        """Drive the pin to 0 or 1."""
+        self._power.check()
+        self._board.outputs[self._number] = 1 if value else 0
+
+
+class Adc:
+    """One analogue input."""
+
+    def __init__(self, power: Power, world_clock, model) -> None:
+        self._power = power
+        self._world_clock = world_clock
+        self._model = model
+
+    def read_u16(self) -> int:
+        """Return the voltage as 0..65535 of full scale; 0 with nothing attached."""
+        self._power.check()
+        if self._model is None:
+            return 0
+        return self._model.value_u16(self._world_clock.now_us())
+
+
+class BoardFlash:
+    """The board's flash as one boot sees it: the lasting body behind the boot's power."""
+
+    def __init__(self, power: Power, body) -> None:
+        self._power = power
+        self._body = body
+        self.sector_size = body.sector_size
+        self.sector_count = body.sector_count
+
+    def read_into(self, offset: int, buf: bytearray) -> None:
+        """Fill buf from offset."""
+        self._power.check()
+        self._body.read_into(offset, buf)
+
+    def program(self, offset: int, data: bytes) -> None:
+        """Clear bits at offset: NOR flash only goes from 1 to 0."""
+        self._power.check()
+        self._body.program(offset, data)
+
+    def erase(self, sector: int) -> None:
+        """Set every byte of the sector to 0xFF."""
+        self._power.check()
+        self._body.erase(sector)
+
+    def sync(self) -> None:
+        """Return once all that was programmed would survive a power cut."""
+        self._power.check()
+        sync = getattr(self._body, "sync", None)
+        if sync is not None:
+            sync()
+
+
+class Stream:
+    """One outgoing connection, over real sockets, that dies with the board's power."""
+
+    def __init__(self, power: Power, reader, writer) -> None:
+        self._power = power
+        self._reader = reader
+        self._writer = writer
+
+    async def read(self, n: int) -> bytes:
+        """Return 1..n bytes, or b"" at the end of the stream."""
+        self._power.check()
+        data = await self._reader.read(n)
+        self._power.check()
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Queue data; `drain` waits for it."""
+        self._power.check()
+        self._writer.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the queue is short again; OSError once the other end is gone."""
+        self._power.check()
+        await self._writer.drain()
+        self._power.check()
+
+    def close(self) -> None:
+        """Close both directions."""
+        self._writer.close()
+
+    def cut(self) -> None:
+        """Break the connection at once, without a word to the other end beyond the reset."""
+        self._writer.transport.abort()
+
+
+class SimBoard:
+    """The body of the hardware port over simulated chips.
+
+    world_clock: `now_us()` in world time. chips: (model, settings) pairs, each wired by model.attach(board, settings).
+    flash: the lasting flash body (sector_size, sector_count, read_into, program, erase, maybe sync); None: a fresh
+    simulated NOR flash. dial: async (host, port) -> (reader, writer); a scenario puts its faulty network here.
+    seed: fixes random(), unique_id. clock_error_ppm: how far off the board's crystal is.
+    """
+
+    def __init__(
+        self,
+        world_clock,
+        chips: list | tuple = (),
+        *,
+        flash=None,
+        dial=asyncio.open_connection,
+        seed: int = 0,
+        clock_error_ppm: int = 0,
+    ) -> None:
+        self.world_clock = world_clock
+        self.clock_error_ppm = clock_error_ppm
+        self.i2c_chips: dict[int, dict] = {}
+        self.spi_chips: dict[tuple[int, int], object] = {}
+        self.uarts: dict[int, object] = {}
+        self.pins: dict[int, object] = {}
+        self.adcs: dict[int, object] = {}
+        self.pwm_listeners: dict[int, object] = {}
+        self.outputs: dict[int, int] = {}
+        self.chips: list = []
+        self.boots_count = 0
+        self.reset_cause = "power_on"
+        self._random = random.Random(seed)
+        self.unique_id = self._random.randbytes(8)
+        self._flash = flash
+        self._dial = dial
+        self._streams: list[Stream] = []
+        self._next_cause = "power_on"
+        for model, settings in chips:
+            self.add(model, settings)
+        self.power_on()
+
+    def add(self, model, settings: dict) -> None:
+        """Wire one more model as `settings`, the sensor's row of the device's configuration, says."""
+        model.attach(self, settings)
+        self.chips.append(model)
+        if self.boots_count:
+            model.power_on(self.world_clock.now_us())
+
+    # What the agent sees.
+
+    def i2c(self, bus: int) -> I2c:
+        """Return the I2C bus of that number."""
+        self._power.check()
+        return I2c(self._power, self.world_clock, self.i2c_chips.setdefault(bus, {}))
+
+    def spi(self, bus: int, cs: int, baudrate: int, mode: int) -> SpiDevice:
+        """Return the device at chip select `cs`; a model has no opinion on baudrate and mode."""
+        self._power.check()
+        return SpiDevice(self._power, self.world_clock, self.spi_chips.get((bus, cs)))
+
+    def uart(self, number: int, baudrate: int) -> Uart:
+        """Return the serial port of that number; a model has no opinion on the baudrate."""
+        self._power.check()
+        return Uart(self._power, self.world_clock, self.uarts.get(number))
+
+    def pin(self, number: int, mode: str, pull: str = "none") -> Pin:
+        """Return a pin; mode "in" or "out", pull "up", "down" or "none"."""
+        self._power.check()
+        assert mode in ("in", "out") and pull in ("up", "down", "none")
+        return Pin(self, self._power, number, pull)
+
+    def pwm(self, number: int, rate_mhz: int) -> None:
+        """Put a square wave of rate_mhz millihertz on a pin, first edge now; 0 ends it."""
+        self._power.check()
+        listener = self.pwm_listeners.get(number)
+        if listener is not None:
+            listener.pulses(self.world_clock.now_us(), rate_mhz * (PPM + self.clock_error_ppm))
+
+    def adc(self, number: int) -> Adc:
+        """Return the analogue input of that number."""
+        self._power.check()
+        return Adc(self._power, self.world_clock, self.adcs.get(number))
+
+    def flash(self) -> BoardFlash:
+        """Return the flash."""
+        self._power.check()
+        if self._flash is None:
+            from simulators.storage import SimFlash
+
+            self._flash = SimFlash()
+        return BoardFlash(self._power, self._flash)
+
+    def random(self, n: int) -> bytes:
+        """Return n random bytes; the same for the same seed."""
+        self._power.check()
+        return self._random.randbytes(n)
+
+    def reset(self) -> None:
+        """Restart: raises PowerLost; whoever runs the board then calls power_on."""
+        self._next_cause = "software"
+        self.power_off()
+        raise PowerLost
+
+    async def connect(self, host: str, port: int) -> Stream:
+        """Open a connection; OSError where that fails."""
+        power = self._power
+        power.check()
+        reader, writer = await self._dial(host, port)
+        stream = Stream(power, reader, writer)
+        if not power.is_on:
+            stream.cut()
+            raise PowerLost
+        self._streams.append(stream)
+        return stream
+
+    # What the scenario does to it.
+
+    def power_off(self) -> None:
+        """Cut the power: streams break, and every handle of this boot raises PowerLost from now on."""
+        self._power.is_on = False
+        for stream in self._streams:
+            stream.cut()
+        self._streams = []
+
+    def power_on(self) -> None:
+        """Begin a new boot: chips at power-up values, boot clock at 0, flash as it was left."""
+        if self.boots_count:
+            self._power.is_on = False
+        self._power = Power()
+        self.boots_count += 1
+        self.reset_cause, self._next_cause = self._next_cause, "power_on"
+        self.clock = Clock(self._power, self.world_clock, self.clock_error_ppm)
+        self.outputs.clear()
+        for chip in self.chips:
+            chip.power_on(self.world_clock.now_us())
+
+    # Wiring, called by the models' attach().
+
+    def attach_i2c(self, bus: int, address: int, chip) -> None:
+        """Hang chip on an I2C bus."""
+        chips = self.i2c_chips.setdefault(bus, {})
+        assert address not in chips, "two chips at one I2C address"
+        chips[address] = chip

@@ -1,0 +1,25 @@
+"""Models of the chips, at register level.
+
+A model is made of (clock, signal, seed, options): the world clock, what it measures (`sample(t_us)` in SI units),
+the seed of its noise and its own options; it is wired to a board by the sensor's row of config.json, the same
+row that the driver gets.
+"""
+
+# driver name -> "module:Class" of its model
+CHIPS = {
+    "adxl355": "simulators.chips.adxl355:Adxl355Chip",
+    "nau7802": "simulators.chips.nau7802:Nau7802Chip",
+    "ads1115": "simulators.chips.ads1115:Ads1115Chip",
+    "tmp117": "simulators.chips.tmp117:Tmp117Chip",
+    "a02yyuw": "simulators.chips.a02yyuw:A02yyuwChip",
+    "soil_moisture": "simulators.chips.soil_moisture:SoilMoistureChip",
+    "digital_input": "simulators.chips.digital_input:DigitalInputChip",
+}
+
+
+def create(name: str, clock, signal, *, seed: int = 0, options: dict | None = None):
+    """Return the model of the chip that the driver `name` talks to; KeyError for an unknown name."""
+    import importlib
+
+    module_name, class_name = CHIPS[name].split(":")
+    return getattr(importlib.import_module(module_name), class_name)(clock, signal, seed, options or {})
