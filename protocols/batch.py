@@ -1,0 +1,254 @@
+"""Series <-> the payload of a batch frame: columns of integers, not records.
+
+    [1, boot, index, lane, start_us, series-list | COSE_Encrypt0(series-list)]
+    series = [channel, unit, exponent, multiplier, offset_us, spacing_ns, values]
+           | [channel, unit, exponent, multiplier, offset_us, 0, values, times]
+
+A reading is `value * multiplier * 10**exponent` in `unit` (SenML units, RFC 8428 section 12.1),
+so that a chip's LSB is exact and nobody multiplies per sample on a board. Times are
+microseconds of the sender's boot: start_us + offset_us + k * spacing_ns / 1000. With
+spacing 0 the readings are irregular and `times` holds their offsets in microseconds.
+
+Columns are either plain (RFC 8746 typed arrays: tag 77 sint16, tag 78 sint32, little-endian, as a
+board holds them) or packed (a byte string): zigzag LEB128 of the differences, the first from 0.
+"""
+
+import struct
+
+from protocols import cbor
+from protocols.cose import decrypt0, encrypt0, is_encrypt0
+from protocols.errors import LocalProtocolError, RemoteProtocolError
+from protocols.limits import PAYLOAD_SIZE_MAX, SERIES_MAX, VALUES_MAX
+from protocols.portable import const
+from protocols.vocabulary import KIND_BATCH
+
+TAG_SINT16_LE = const(77)
+TAG_SINT32_LE = const(78)
+_INT32_MIN = -0x80000000
+_INT32_MAX = 0x7FFFFFFF
+
+
+class Series:
+    """Consecutive readings of one channel.
+
+    values: ints of 32 bits. start_us: time of the first on the sender's boot clock.
+    spacing_ns: between two readings; 0: then `times_us` has one time (boot clock) for each value.
+    plain: travel as a typed array instead of packed.
+    """
+
+    def __init__(self, channel: str, unit: str, scale: tuple, start_us: int, spacing_ns: int,
+                 values: list, times_us: "list[int] | None" = None, plain: bool = False) -> None:  # type: ignore[type-arg]  # fmt: skip
+        self.channel = channel
+        self.unit = unit
+        self.exponent, self.multiplier = scale
+        self.start_us = start_us
+        self.spacing_ns = spacing_ns
+        self.values = values
+        self.times_us = times_us
+        self.plain = plain
+
+    def time_us(self, position: int) -> int:
+        """Return when the reading at this position was taken."""
+        if self.times_us is not None:
+            return self.times_us[position]
+        return self.start_us + position * self.spacing_ns // 1000
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Series) and _row(self) == _row(other)
+
+    def __repr__(self) -> str:
+        return "Series(%r, %d values from %d us)" % (self.channel, len(self.values), self.start_us)
+
+
+def _row(series: Series) -> tuple:  # type: ignore[type-arg]
+    return (series.channel, series.unit, series.exponent, series.multiplier, series.start_us,
+            series.spacing_ns, list(series.values), series.times_us)  # fmt: skip
+
+
+class Batch:
+    """A decoded batch. series is None while a personal batch is still encrypted."""
+
+    def __init__(self, head: tuple, series: "list[Series] | None") -> None:  # type: ignore[type-arg]
+        self.boot, self.index, self.lane, self.start_us = head
+        self.series = series
+
+    def readings_count(self) -> int:
+        """Return the number of readings; 0 while encrypted."""
+        return sum(len(series.values) for series in self.series or ())
+
+
+def encode_batch(head: tuple, series: "list[Series]", personal: "tuple | None" = None) -> bytes:  # type: ignore[type-arg]
+    """Return the payload of a batch frame.
+
+    head: (boot, index, lane, start_us). personal: (key, iv) encrypts the series.
+    LocalProtocolError where a value or the whole does not fit.
+    """
+    boot, index, lane, start_us = head
+    writer = cbor.Writer(bytearray(PAYLOAD_SIZE_MAX))
+    writer.head(cbor.ARRAY, 6)
+    for number in (KIND_BATCH, boot, index, lane, start_us):
+        writer.integer(number)
+    if personal is None:
+        _write_list(writer, series, start_us)
+    else:
+        inner = cbor.Writer(bytearray(PAYLOAD_SIZE_MAX))
+        _write_list(inner, series, start_us)
+        writer.value(encrypt0(personal[0], personal[1], inner.taken()))
+    return writer.taken()
+
+
+def _write_list(writer: cbor.Writer, series: "list[Series]", start_us: int) -> None:
+    if not 1 <= len(series) <= SERIES_MAX:
+        raise LocalProtocolError("a batch has 1..%d series" % SERIES_MAX)
+    writer.head(cbor.ARRAY, len(series))
+    for one in series:
+        _write_series(writer, one, start_us)
+
+
+def _write_series(writer: cbor.Writer, series: Series, start_us: int) -> None:
+    count = len(series.values)
+    if not 1 <= count <= VALUES_MAX:
+        raise LocalProtocolError("a series has 1..%d values" % VALUES_MAX)
+    if (series.spacing_ns == 0) == (series.times_us is None):
+        raise LocalProtocolError("a series has either a spacing or times")
+    writer.head(cbor.ARRAY, 7 if series.times_us is None else 8)
+    writer.text(series.channel)
+    writer.text(series.unit)
+    writer.integer(series.exponent)
+    writer.integer(series.multiplier)
+    writer.integer(series.start_us - start_us)
+    writer.integer(series.spacing_ns)
+    if series.plain:
+        write_plain(writer, series.values)
+    else:
+        writer.byte_string(pack(series.values))
+    if series.times_us is not None:
+        if len(series.times_us) != count:
+            raise LocalProtocolError("one time for each value")
+        writer.byte_string(pack([time_us - series.start_us for time_us in series.times_us]))
+
+
+def write_plain(writer: cbor.Writer, values: list) -> None:  # type: ignore[type-arg]
+    """Write values as a typed array, of 16 bits where they fit, else of 32."""
+    low = min(values)
+    high = max(values)
+    if low >= -0x8000 and high <= 0x7FFF:
+        tag, code, size = TAG_SINT16_LE, "h", 2
+    elif low >= _INT32_MIN and high <= _INT32_MAX:
+        tag, code, size = TAG_SINT32_LE, "i", 4
+    else:
+        raise LocalProtocolError("a value beyond 32 bits")
+    writer.head(cbor.TAG, tag)
+    writer.head(cbor.BYTES, size * len(values))
+    writer.raw(struct.pack("<%d%s" % (len(values), code), *values))
+
+
+def pack(values: list) -> bytes:  # type: ignore[type-arg]
+    """Return zigzag LEB128 of the differences: one byte for steps of -64..63."""
+    output = bytearray()
+    last = 0
+    for value in values:
+        step = value - last
+        last = value
+        step = step << 1 if step >= 0 else (-step << 1) - 1
+        while step > 0x7F:
+            output.append(step & 0x7F | 0x80)
+            step >>= 7
+        output.append(step)
+    return bytes(output)
+
+
+def unpack(data: bytes) -> list:  # type: ignore[type-arg]
+    """Undo pack; RemoteProtocolError for a truncated or over-long column."""
+    values = []
+    last = 0
+    step = 0
+    shift = 0
+    for byte in data:
+        step |= (byte & 0x7F) << shift
+        if byte & 0x80:
+            shift += 7
+            if shift > 63:
+                raise RemoteProtocolError("malformed", "packed difference beyond 64 bits")
+            continue
+        if shift and not byte:
+            raise RemoteProtocolError("malformed", "packed difference not in shortest form")
+        last += step >> 1 if not step & 1 else -((step + 1) >> 1)
+        values.append(last)
+        step = 0
+        shift = 0
+    if shift:
+        raise RemoteProtocolError("malformed", "packed column ends inside a value")
+    return values
+
+
+def read_record_head(payload: bytes) -> tuple:  # type: ignore[type-arg]
+    """Return (kind, boot, index, lane, start_us, offset of the rest) of any stored record.
+
+    The cheap part that a hub needs of every frame; RemoteProtocolError when it is not one.
+    """
+    if len(payload) < 6 or payload[0] != 0x86:
+        raise RemoteProtocolError("malformed", "not a record")
+    kind, at = cbor.read_uint(payload, 1)
+    boot, at = cbor.read_uint(payload, at)
+    index, at = cbor.read_uint(payload, at)
+    lane, at = cbor.read_uint(payload, at)
+    start_us, at = cbor.read_uint(payload, at)
+    if lane > 3:
+        raise RemoteProtocolError("malformed", "lane %d" % lane)
+    return kind, boot, index, lane, start_us, at
+
+
+def decode_batch(payload: bytes, personal_key: "bytes | None" = None) -> Batch:
+    """Return the batch in payload; without personal_key the series of a personal one stay None."""
+    kind, boot, index, lane, start_us, at = read_record_head(payload)
+    if kind != KIND_BATCH:
+        raise RemoteProtocolError("malformed", "kind %d is no batch" % kind)
+    rows = cbor.decode(payload[at:])
+    if is_encrypt0(rows):
+        if personal_key is None:
+            return Batch((boot, index, lane, start_us), None)
+        rows = cbor.decode(decrypt0(personal_key, rows))
+    if not isinstance(rows, list) or not 1 <= len(rows) <= SERIES_MAX:
+        raise RemoteProtocolError("malformed", "series list")
+    return Batch((boot, index, lane, start_us), [_read_series(row, start_us) for row in rows])
+
+
+def _read_series(row: object, start_us: int) -> Series:
+    if not isinstance(row, list) or len(row) not in (7, 8):
+        raise RemoteProtocolError("malformed", "series")
+    texts_fit = isinstance(row[0], str) and isinstance(row[1], str)
+    if not texts_fit or not all(is_integer(field) for field in row[2:6]) or row[5] < 0:
+        raise RemoteProtocolError("malformed", "series fields")
+    values = _read_column(row[6])
+    first_us = start_us + row[4]
+    times_us = None
+    if len(row) == 8:
+        if not isinstance(row[7], bytes):
+            raise RemoteProtocolError("malformed", "times")
+        times_us = [first_us + offset for offset in unpack(row[7])]
+    if (row[5] == 0) == (times_us is None) or len(times_us or values) != len(values):
+        raise RemoteProtocolError("malformed", "spacing and times")
+    series = Series(row[0], row[1], (row[2], row[3]), first_us, row[5], values, times_us)
+    series.plain = isinstance(row[6], cbor.Tagged)
+    return series
+
+
+def is_integer(value: object) -> bool:
+    """Tell whether value is an int and not a bool."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _read_column(column: object) -> list:  # type: ignore[type-arg]
+    values = None
+    if isinstance(column, bytes):
+        values = unpack(column)
+    elif isinstance(column, cbor.Tagged) and isinstance(column.value, bytes):
+        size = {TAG_SINT16_LE: 2, TAG_SINT32_LE: 4}.get(column.tag, 0)
+        if size and len(column.value) % size == 0:
+            count = len(column.value) // size
+            code = "h" if size == 2 else "i"
+            values = list(struct.unpack("<%d%s" % (count, code), column.value))
+    if not values or len(values) > VALUES_MAX:
+        raise RemoteProtocolError("malformed", "column")
+    return values

@@ -1,0 +1,34 @@
+"""Every limit of the wire, with its reason."""
+
+from protocols.portable import const
+
+# A frame plus its record header must fit one 4 KiB flash sector of a board.
+FRAME_SIZE_MAX = const(4032)
+# d1 84, protected header of <= 25 bytes, a0, bstr head of 3, tag of 9.
+FRAME_OVERHEAD_MAX = const(40)
+PAYLOAD_SIZE_MAX = const(3992)
+# Truncated HMAC of COSE algorithm 4 (RFC 9053, section 3.1, table 3).
+TAG_SIZE = const(8)
+# A device name is the COSE key identifier; 16 keeps the head short.
+DEVICE_NAME_SIZE_MAX = const(16)
+KEY_SIZE = const(32)
+NONCE_SIZE = const(8)
+TEXT_SIZE_MAX = const(256)
+# Nesting of arrays: bundle > batch > series list > series > values.
+DEPTH_MAX = const(8)
+# A hostile count must not make the decoder allocate: items are bounded by the bytes that remain anyway.
+ITEMS_MAX = const(4096)
+SERIES_MAX = const(64)
+VALUES_MAX = const(4096)
+# Acks and extents carry at most this many ranges; the rest follows in the next message.
+RANGES_MAX = const(64)
+# Two index gaps are born only by eviction or loss, so a healthy device has one range a boot.
+BOOT_MAX = const(0xFFFFFFFF)
+INDEX_MAX = const(0xFFFFFFFF)
+# A session that hears nothing for this long is dead: three missed time exchanges.
+TIME_EXCHANGE_INTERVAL_MS = const(10000)
+SESSION_SILENCE_MS_MAX = const(30000)
+HELLO_TIMEOUT_MS = const(10000)
+# Frames in flight on a link without an ack, so that a slow hub is not flooded.
+WINDOW_FRAMES_MAX = const(64)
+BUNDLE_SIZE_MAX = const(262144)

@@ -1,0 +1,117 @@
+"""Session messages <-> tuples; one row for each message.
+
+    [kind, counter, field, ..]
+
+counter: 0 in hello and welcome; then each side counts its own messages of the session up by one, so
+that a replayed or reordered message is refused.
+"""
+
+from protocols import cbor
+from protocols.batch import is_integer
+from protocols.errors import LocalProtocolError, RemoteProtocolError
+from protocols.limits import NONCE_SIZE, RANGES_MAX, TEXT_SIZE_MAX
+from protocols.portable import const
+from protocols.records import fits
+
+HELLO = const(16)
+WELCOME = const(17)
+ACK = const(18)
+TIME_REQUEST = const(19)
+TIME_REPLY = const(20)
+COMMAND = const(21)
+RESULT = const(22)
+BYE = const(23)
+
+# kind -> name and fields. "ranges" is a list of [boot, first, next]; "nonce" is 8 bytes.
+MESSAGES = {
+    # Device: who I am, how I started, what I hold. log: ranges not yet acknowledged.
+    HELLO: (
+        "hello",
+        (
+            ("nonce", "nonce"),
+            ("boot", "uint"),
+            ("firmware", "text"),
+            ("profile", "text"),
+            ("mode", "uint"),
+            ("drill", "bool"),
+            ("reset_cause", "text"),
+            ("log", "ranges"),
+        ),
+    ),
+    # Hub: durable = those of `log` that the hub has already (the device frees them).
+    WELCOME: (
+        "welcome",
+        (
+            ("device_nonce", "nonce"),
+            ("nonce", "nonce"),
+            ("mode", "uint"),
+            ("drill", "bool"),
+            ("durable", "ranges"),
+        ),
+    ),
+    # Hub: these frames are fsynced.
+    ACK: ("ack", (("durable", "ranges"),)),
+    # Hub: its own monotonic clock; the device answers at once with both.
+    TIME_REQUEST: ("time request", (("hub_us", "uint"),)),
+    TIME_REPLY: ("time reply", (("hub_us", "uint"), ("device_us", "uint"))),
+    COMMAND: ("command", (("id", "uint"), ("code", "uint"), ("arguments", "list"))),
+    RESULT: ("result", (("id", "uint"), ("status", "uint"), ("detail", "text"))),
+    BYE: ("bye", (("reason", "uint"), ("retry_after_ms", "uint"))),
+}
+
+
+def encode_message(kind: int, counter: int, fields: dict) -> bytes:  # type: ignore[type-arg]
+    """Return the payload of a session message; LocalProtocolError where a field does not fit."""
+    name, rows = MESSAGES[kind]
+    if len(fields) != len(rows):
+        raise LocalProtocolError("fields of " + name)
+    items = [kind, counter]
+    for field, sort in rows:
+        if not _fits(fields[field], sort):
+            raise LocalProtocolError("%s of %s" % (field, name))
+        items.append(fields[field])
+    return cbor.encode(items)
+
+
+def decode_message(payload: bytes) -> tuple:  # type: ignore[type-arg]
+    """Return (kind, counter, fields); RemoteProtocolError for anything else."""
+    items = cbor.decode(payload)
+    if not isinstance(items, list) or len(items) < 2 or not is_integer(items[0]):
+        raise RemoteProtocolError("malformed", "not a message")
+    row = MESSAGES.get(items[0])
+    if row is None or len(items) != 2 + len(row[1]) or not fits(items[1], "uint"):
+        raise RemoteProtocolError("malformed", "message %s" % items[0])
+    fields = {}
+    for (field, sort), value in zip(row[1], items[2:]):
+        if not _fits(value, sort):
+            raise RemoteProtocolError("malformed", "%s of %s" % (field, row[0]))
+        fields[field] = value
+    return items[0], items[1], fields
+
+
+def kind_of(payload: bytes) -> int:
+    """Return the kind of any payload, record or message; it is always the first item of an array."""
+    if len(payload) < 2 or payload[0] >> 5 != cbor.ARRAY or payload[1] > 23:
+        raise RemoteProtocolError("malformed", "no kind")
+    return payload[1]
+
+
+def _fits(value: object, sort: str) -> bool:
+    if sort == "nonce":
+        return isinstance(value, bytes) and len(value) == NONCE_SIZE
+    if sort == "ranges":
+        return (
+            isinstance(value, (list, tuple)) and len(value) <= RANGES_MAX and all(map(_is_range, value))
+        )
+    if sort == "text" and isinstance(value, str) and len(value) > TEXT_SIZE_MAX:
+        return False
+    return fits(value, sort)
+
+
+def _is_range(value: object) -> bool:
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) == 3
+        and all(fits(part, "uint") for part in value)
+        and value[1] < value[2]
+    )

@@ -1,0 +1,108 @@
+"""The few names that MicroPython or CPython lacks, under one roof."""
+
+try:
+    from micropython import const
+except ImportError:
+
+    def const(value: int) -> int:
+        """Return value; MicroPython's compiler folds such names away."""
+        return value
+
+
+import hashlib
+
+BLOCK_SIZE = 64  # of SHA-256 (RFC 6234), the pad size of HMAC (RFC 2104)
+
+
+class HmacSha256:
+    """HMAC-SHA-256 (RFC 2104) under one key of at most 64 bytes; MicroPython has no hmac module."""
+
+    def __init__(self, key: bytes) -> None:
+        padded = key + bytes(BLOCK_SIZE - len(key))
+        self._inner = bytes(byte ^ 0x36 for byte in padded)
+        self._outer = bytes(byte ^ 0x5C for byte in padded)
+
+    def digest(self, message: bytes) -> bytes:
+        """Return the 32-byte code of message."""
+        inner = hashlib.sha256(self._inner)
+        inner.update(message)
+        outer = hashlib.sha256(self._outer)
+        outer.update(inner.digest())
+        return outer.digest()
+
+
+try:
+    import hmac as _hmac
+
+    class _NativeHmacSha256:
+        """The same through the C code of CPython: a third of the time."""
+
+        def __init__(self, key: bytes) -> None:
+            self._key = key
+
+        def digest(self, message: bytes) -> bytes:
+            """Return the 32-byte code of message."""
+            return _hmac.digest(self._key, message, "sha256")
+
+    if hasattr(_hmac, "digest"):
+        HmacSha256 = _NativeHmacSha256  # type: ignore[misc,assignment]
+except ImportError:
+    pass
+
+
+def is_equal(left: bytes, right: bytes) -> bool:
+    """Compare two secrets of public length in a time that does not depend on their content."""
+    if len(left) != len(right):
+        return False
+    difference = 0
+    for index in range(len(left)):
+        difference |= left[index] ^ right[index]
+    return difference == 0
+
+
+def hkdf_sha256(key: bytes, salt: bytes, info: bytes, size: int) -> bytes:
+    """Derive size <= 255 * 32 bytes from key (RFC 5869)."""
+    if len(salt) > BLOCK_SIZE:
+        salt = hashlib.sha256(salt).digest()
+    expander = HmacSha256(HmacSha256(salt).digest(key))
+    block = b""
+    output = b""
+    counter = 1
+    while len(output) < size:
+        block = expander.digest(block + info + bytes([counter]))
+        output += block
+        counter += 1
+    return output[:size]
+
+
+def aes_cbc_encrypt(key: bytes, iv: bytes, plain: bytes) -> bytes:
+    """AES-CBC with PKCS #7 padding (RFC 9459, section 2). key: 16 or 32 bytes; iv: 16 bytes."""
+    pad = 16 - len(plain) % 16
+    plain = plain + bytes([pad]) * pad
+    try:
+        from cryptolib import aes
+    except ImportError:
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+        encryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
+        return encryptor.update(plain) + encryptor.finalize()
+    return aes(key, 2, iv).encrypt(plain)
+
+
+def aes_cbc_decrypt(key: bytes, iv: bytes, secret: bytes) -> bytes:
+    """Undo aes_cbc_encrypt; ValueError where the padding is not right."""
+    if not secret or len(secret) % 16:
+        raise ValueError("not whole AES blocks")
+    try:
+        from cryptolib import aes
+    except ImportError:
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+        decryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).decryptor()
+        plain = decryptor.update(secret) + decryptor.finalize()
+    else:
+        plain = aes(key, 2, iv).decrypt(secret)
+    pad = plain[-1]
+    if not 1 <= pad <= 16 or plain[-pad:] != bytes([pad]) * pad:
+        raise ValueError("bad padding")
+    return plain[:-pad]

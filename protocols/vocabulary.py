@@ -1,0 +1,61 @@
+"""The words of the design as the numbers that cross the wire."""
+
+from protocols.portable import const
+
+# Lanes: how urgent (0 goes first).
+LANE_ALERT = const(0)
+LANE_LIFE = const(1)
+LANE_STATE = const(2)
+LANE_WAVE = const(3)
+LANES = (LANE_ALERT, LANE_LIFE, LANE_STATE, LANE_WAVE)
+LANE_NAMES = ("alert", "life", "state", "wave")
+
+# Modes of operation; each may also be a drill.
+MODE_NORMAL = const(0)
+MODE_WATCH = const(1)
+MODE_DISASTER = const(2)
+MODE_NAMES = ("normal", "watch", "disaster")
+
+# Kinds of payload. Below 16: records that are stored and relayed. From 16: session messages.
+KIND_BATCH = const(1)
+KIND_GAP = const(2)
+KIND_CLOCK = const(3)
+KIND_MODE = const(4)
+KIND_NOTICE = const(5)
+KIND_SESSION_FIRST = const(16)
+RECORD_NAMES = {
+    KIND_BATCH: "batch",
+    KIND_GAP: "gap",
+    KIND_CLOCK: "clock",
+    KIND_MODE: "mode",
+    KIND_NOTICE: "notice",
+}
+
+# Why readings are known lost.
+GAP_FLASH_FULL = const(1)
+GAP_DISK_FULL = const(2)
+GAP_SENSOR_OVERFLOW = const(3)
+GAP_SENSOR_FAULT = const(4)
+GAP_POWER_LOSS = const(5)
+GAP_NAMES = {
+    GAP_FLASH_FULL: "flash full",
+    GAP_DISK_FULL: "disk full",
+    GAP_SENSOR_OVERFLOW: "sensor overflow",
+    GAP_SENSOR_FAULT: "sensor fault",
+    GAP_POWER_LOSS: "power loss",
+}
+
+# Commands of the hub to a device, and how the device answers.
+COMMAND_MODE = const(1)
+COMMAND_IDENTIFY = const(2)
+COMMAND_SELF_TEST = const(3)
+COMMAND_NAMES = {COMMAND_MODE: "mode", COMMAND_IDENTIFY: "identify", COMMAND_SELF_TEST: "self-test"}
+RESULT_DONE = const(0)
+RESULT_FAILED = const(1)
+RESULT_UNKNOWN = const(2)
+
+# Why the hub says good-bye.
+BYE_SUPERSEDED = const(1)
+BYE_STOPPING = const(2)
+BYE_OVERLOADED = const(3)
+BYE_PROTOCOL = const(4)
