@@ -1,0 +1,69 @@
+# One command each. `make demo` needs Python >= 3.11 and make, nothing else; no root.
+#
+# What a target needs is made by the file rules below and kept until pyproject.toml or
+# package-lock.json changes, so only the first run (and the first after such a change) needs
+# the network.
+
+PYTHON ?= python3
+ARGS ?=
+
+SHELL := /bin/bash
+BIN := .venv/bin
+READY_TO_RUN := .venv/.ready-to-run
+READY_TO_TEST := .venv/.ready-to-test
+ASSETS := build/npm/.ready
+
+.PHONY: help demo test lint format bench soak assets clean distclean debian-packages
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: $(READY_TO_RUN) ## play a disaster on this machine: hub, platform, 12 devices (ARGS="--headless ...")
+	@$(MAKE) --no-print-directory -s assets \
+	  || echo "hinomi: the page will show no chart until \`make assets\` succeeds." >&2
+	@$(BIN)/hinomi demo $(ARGS)
+
+test: $(READY_TO_TEST) $(ASSETS) debian-packages ## run every test (ARGS="-k name")
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY_TO_TEST) ## check format, style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(READY_TO_TEST) ## format the code and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY_TO_TEST) $(ASSETS) debian-packages ## measure; prints a table, writes build/bench.json
+	@mkdir -p build
+	$(BIN)/python -m tests.bench $(ARGS)
+
+soak: $(READY_TO_TEST) $(ASSETS) debian-packages ## run the whole system for hours under faults (ARGS="--hours 8")
+	@mkdir -p build
+	$(BIN)/python -m tests.soak $(ARGS)
+
+assets: $(ASSETS) ## fetch the page's chart library and the MicroPython interpreter
+
+clean: ## remove what was built; keep .venv
+	rm -rf build dist *.egg-info hub/console/static/vendor .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean ## remove .venv as well
+	rm -rf .venv
+
+debian-packages:
+	@scripts/install_debian_packages.sh mosquitto chromium
+
+$(READY_TO_RUN): pyproject.toml scripts/make_venv.sh
+	@scripts/make_venv.sh "$(PYTHON)" .
+	@touch $@
+
+$(READY_TO_TEST): pyproject.toml $(READY_TO_RUN)
+	@scripts/make_venv.sh "$(PYTHON)" '.[test,dev]'
+	@touch $@
+
+$(ASSETS): package.json package-lock.json scripts/fetch_assets.sh | $(READY_TO_RUN)
+	@scripts/fetch_assets.sh build/npm hub/console/static/vendor
+	@touch $@
