@@ -1,0 +1,33 @@
+"""When a slow sensor owes its next sample: a grid of even spacing that never drifts."""
+
+
+class Pace:
+    """Says at which polls to sample. A poll may come up to a quarter of the spacing early."""
+
+    def __init__(self, spacing_us: int) -> None:
+        """spacing_us: 1 or more."""
+        self.spacing_us = spacing_us
+        self._next_us: int | None = None
+
+    def restart(self, spacing_us: int) -> None:
+        """Begin a new grid at the next poll."""
+        self.spacing_us = spacing_us
+        self._next_us = None
+
+    def is_due(self, now_us: int) -> bool:
+        """Return whether a sample is due now."""
+        return self._next_us is None or now_us + self.spacing_us // 4 >= self._next_us
+
+    def take(self, now_us: int) -> int:
+        """Note that the sample that is due was taken; return how many before it were missed."""
+        due_us = now_us if self._next_us is None else self._next_us
+        missed = (now_us + self.spacing_us // 4 - due_us) // self.spacing_us
+        self._next_us = due_us + (missed + 1) * self.spacing_us
+        return missed
+
+
+def spacing_of_rate(rate_mhz: int, rate_mhz_max: int) -> int:
+    """Return the spacing in us of a rate in millihertz; ValueError outside of 1..rate_mhz_max."""
+    if not 1 <= rate_mhz <= rate_mhz_max:
+        raise ValueError("rate_mhz must be 1.." + str(rate_mhz_max) + ", not " + str(rate_mhz))
+    return 1_000_000_000 // rate_mhz

@@ -1,0 +1,62 @@
+"""One person at home: moves about, opens the door, and can press the emergency button.
+
+Each signal is 1.0 while the thing is so (someone moves, the door is open, the button is held),
+else 0.0.
+"""
+
+import random
+from collections.abc import Sequence
+from functools import lru_cache
+
+DAY_US = 86_400_000_000
+SLOT_US = 10_000_000  # in each the person moves about once, or not at all
+MOTION_US_MIN, MOTION_US_MAX = 300_000, 4_000_000
+# Chance of moving in a slot, hour by hour from midnight: asleep, up, a nap, evening.
+RESTLESSNESS = (0.01,) * 6 + (0.5,) * 7 + (0.1,) + (0.4,) * 8 + (0.1, 0.02)
+
+
+class Motion:
+    """Whether somebody moves in the room, before the detector's own hold time."""
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        day_offset_us: int = 36_000_000_000,
+        still: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        """day_offset_us: time of day when the world begins. still: (from t_us, until t_us)
+        stretches without any motion: out of the house, or fallen.
+        """
+        self._seed = seed
+        self._day_offset_us = day_offset_us
+        self._still = tuple(still)
+        self._motion_in_slot = lru_cache(maxsize=4)(self._draw_motion)
+
+    def sample(self, t_us: int) -> float:
+        for from_us, until_us in self._still:
+            if from_us <= t_us < until_us:
+                return 0.0
+        from_us, until_us = self._motion_in_slot(t_us // SLOT_US)
+        return 1.0 if from_us <= t_us < until_us else 0.0
+
+    def _draw_motion(self, slot: int) -> tuple[int, int]:
+        """Return (from, until) in world time; it ends with the slot at the latest."""
+        dice = random.Random(f"motion {self._seed} {slot}")
+        hour = (slot * SLOT_US + self._day_offset_us) % DAY_US * 24 // DAY_US
+        if dice.random() >= RESTLESSNESS[hour]:
+            return 0, 0
+        length_us = dice.randrange(MOTION_US_MIN, MOTION_US_MAX)
+        from_us = slot * SLOT_US + dice.randrange(SLOT_US - length_us)
+        return from_us, from_us + length_us
+
+
+class Held:
+    """On from each given time for hold_us: a door that stands open, a button that is pressed."""
+
+    def __init__(self, *, at_us: Sequence[int] = (), hold_us: int = 800_000) -> None:
+        self._at_us = tuple(at_us)
+        self._hold_us = hold_us
+
+    def sample(self, t_us: int) -> float:
+        return 1.0 if any(0 <= t_us - at_us < self._hold_us for at_us in self._at_us) else 0.0
