@@ -18,26 +18,48 @@ import struct
 from protocols import cbor
 from protocols.cose import decrypt0, encrypt0, is_encrypt0
 from protocols.errors import LocalProtocolError, RemoteProtocolError
-from protocols.limits import PAYLOAD_SIZE_MAX, SERIES_MAX, VALUES_MAX
+from protocols.limits import (
+    BOOT_MAX,
+    CHANNEL_SIZE_MAX,
+    EXPONENT_MAX,
+    EXPONENT_MIN,
+    INDEX_MAX,
+    INT32_MAX,
+    INT32_MIN,
+    INT64_MAX,
+    PAYLOAD_SIZE_MAX,
+    SERIES_MAX,
+    UNIT_SIZE_MAX,
+    VALUES_MAX,
+)
 from protocols.portable import const
-from protocols.vocabulary import KIND_BATCH
+from protocols.vocabulary import KIND_BATCH, KIND_SESSION_FIRST, LANE_WAVE
 
 TAG_SINT16_LE = const(77)
 TAG_SINT32_LE = const(78)
-_INT32_MIN = -0x80000000
-_INT32_MAX = 0x7FFFFFFF
 
 
 class Series:
     """Consecutive readings of one channel.
 
-    values: ints of 32 bits. start_us: time of the first on the sender's boot clock.
-    spacing_ns: between two readings; 0: then `times_us` has one time (boot clock) for each value.
+    scale: (exponent, multiplier). start_us: time of the first on the sender's boot clock.
+    values: ints of 32 bits. spacing_ns: between two readings; 0: then `times_us` has one time
+    (boot clock) for each value.
     plain: travel as a typed array instead of packed.
     """
 
-    def __init__(self, channel: str, unit: str, scale: tuple, start_us: int, spacing_ns: int,
-                 values: list, times_us: "list[int] | None" = None, plain: bool = False) -> None:  # type: ignore[type-arg]  # fmt: skip
+    def __init__(
+        self,
+        channel: str,
+        unit: str,
+        scale: "tuple[int, int]",
+        start_us: int,
+        *,
+        spacing_ns: int,
+        values: "list[int]",
+        times_us: "list[int] | None" = None,
+        plain: bool = False,
+    ) -> None:
         self.channel = channel
         self.unit = unit
         self.exponent, self.multiplier = scale
@@ -57,7 +79,7 @@ class Series:
         return isinstance(other, Series) and _row(self) == _row(other)
 
     def __repr__(self) -> str:
-        return "Series(%r, %d values from %d us)" % (self.channel, len(self.values), self.start_us)
+        return f"Series({self.channel}, {len(self.values)} values from {self.start_us} us)"
 
 
 def _row(series: Series) -> tuple:  # type: ignore[type-arg]
@@ -83,10 +105,12 @@ def encode_batch(head: tuple, series: "list[Series]", personal: "tuple | None" =
     head: (boot, index, lane, start_us). personal: (key, iv) encrypts the series.
     LocalProtocolError where a value or the whole does not fit.
     """
-    boot, index, lane, start_us = head
+    check_head(head)
+    start_us = head[3]
     writer = cbor.Writer(bytearray(PAYLOAD_SIZE_MAX))
     writer.head(cbor.ARRAY, 6)
-    for number in (KIND_BATCH, boot, index, lane, start_us):
+    writer.integer(KIND_BATCH)
+    for number in head:
         writer.integer(number)
     if personal is None:
         _write_list(writer, series, start_us)
@@ -97,20 +121,27 @@ def encode_batch(head: tuple, series: "list[Series]", personal: "tuple | None" =
     return writer.taken()
 
 
+def check_head(head: tuple) -> None:  # type: ignore[type-arg]
+    """Raise LocalProtocolError unless head (boot, index, lane, start_us) is within its limits."""
+    boot, index, lane, start_us = head
+    if not (0 <= boot <= BOOT_MAX and 0 <= index <= INDEX_MAX):
+        raise LocalProtocolError(f"boot {boot}, index {index}")
+    if not (0 <= lane <= LANE_WAVE and 0 <= start_us <= INT64_MAX):
+        raise LocalProtocolError(f"lane {lane} at {start_us} us")
+
+
 def _write_list(writer: cbor.Writer, series: "list[Series]", start_us: int) -> None:
     if not 1 <= len(series) <= SERIES_MAX:
-        raise LocalProtocolError("a batch has 1..%d series" % SERIES_MAX)
+        raise LocalProtocolError(f"a batch has 1..{SERIES_MAX} series")
     writer.head(cbor.ARRAY, len(series))
     for one in series:
         _write_series(writer, one, start_us)
 
 
 def _write_series(writer: cbor.Writer, series: Series, start_us: int) -> None:
-    count = len(series.values)
-    if not 1 <= count <= VALUES_MAX:
-        raise LocalProtocolError("a series has 1..%d values" % VALUES_MAX)
-    if (series.spacing_ns == 0) == (series.times_us is None):
-        raise LocalProtocolError("a series has either a spacing or times")
+    fault = _fault(series)
+    if fault:
+        raise LocalProtocolError(series.channel + ": " + fault)
     writer.head(cbor.ARRAY, 7 if series.times_us is None else 8)
     writer.text(series.channel)
     writer.text(series.unit)
@@ -123,9 +154,39 @@ def _write_series(writer: cbor.Writer, series: Series, start_us: int) -> None:
     else:
         writer.byte_string(pack(series.values))
     if series.times_us is not None:
-        if len(series.times_us) != count:
-            raise LocalProtocolError("one time for each value")
         writer.byte_string(pack([time_us - series.start_us for time_us in series.times_us]))
+
+
+def _fault(series: Series) -> str:
+    """Return what the wire does not allow of a series, or "": one rule for both directions."""
+    count = len(series.values)
+    if not 1 <= count <= VALUES_MAX:
+        return f"not 1..{VALUES_MAX} values"
+    if not 1 <= len(series.channel.encode()) <= CHANNEL_SIZE_MAX:
+        return f"not 1..{CHANNEL_SIZE_MAX} bytes of channel name"
+    if len(series.unit.encode()) > UNIT_SIZE_MAX:
+        return f"more than {UNIT_SIZE_MAX} bytes of unit"
+    if not EXPONENT_MIN <= series.exponent <= EXPONENT_MAX:
+        return f"exponent {series.exponent}"
+    if not (INT32_MIN <= series.multiplier <= INT32_MAX and series.multiplier):
+        return f"multiplier {series.multiplier}"
+    # A typed array cannot hold more than 32 bits, and write_plain looks for itself.
+    if not series.plain and (min(series.values) < INT32_MIN or max(series.values) > INT32_MAX):
+        return "a value beyond 32 bits"
+    return _time_fault(series, count)
+
+
+def _time_fault(series: Series, count: int) -> str:
+    times_us = series.times_us
+    if series.spacing_ns < 0 or (series.spacing_ns != 0) != (times_us is None):
+        return "neither a spacing nor times, or both"
+    if times_us is None:
+        times_us = [series.start_us, series.time_us(count - 1)]
+    elif len(times_us) != count:
+        return "not one time for each value"
+    if series.start_us < 0 or min(times_us) < 0 or max(times_us) > INT64_MAX:
+        return "a time outside of 63 bits"
+    return ""
 
 
 def write_plain(writer: cbor.Writer, values: list) -> None:  # type: ignore[type-arg]
@@ -134,13 +195,13 @@ def write_plain(writer: cbor.Writer, values: list) -> None:  # type: ignore[type
     high = max(values)
     if low >= -0x8000 and high <= 0x7FFF:
         tag, code, size = TAG_SINT16_LE, "h", 2
-    elif low >= _INT32_MIN and high <= _INT32_MAX:
+    elif low >= INT32_MIN and high <= INT32_MAX:
         tag, code, size = TAG_SINT32_LE, "i", 4
     else:
         raise LocalProtocolError("a value beyond 32 bits")
     writer.head(cbor.TAG, tag)
     writer.head(cbor.BYTES, size * len(values))
-    writer.raw(struct.pack("<%d%s" % (len(values), code), *values))
+    writer.raw(struct.pack(f"<{len(values)}{code}", *values))
 
 
 def pack(values: list) -> bytes:  # type: ignore[type-arg]
@@ -187,15 +248,17 @@ def read_record_head(payload: bytes) -> tuple:  # type: ignore[type-arg]
 
     The cheap part that a hub needs of every frame; RemoteProtocolError when it is not one.
     """
-    if len(payload) < 6 or payload[0] != 0x86:
+    if len(payload) < 7 or payload[0] != 0x86:
         raise RemoteProtocolError("malformed", "not a record")
-    kind, at = cbor.read_uint(payload, 1)
-    boot, at = cbor.read_uint(payload, at)
+    kind = payload[1]
+    if not 0 < kind < KIND_SESSION_FIRST:
+        raise RemoteProtocolError("malformed", "not a record")
+    boot, at = cbor.read_uint(payload, 2)
     index, at = cbor.read_uint(payload, at)
     lane, at = cbor.read_uint(payload, at)
     start_us, at = cbor.read_uint(payload, at)
-    if lane > 3:
-        raise RemoteProtocolError("malformed", "lane %d" % lane)
+    if boot > BOOT_MAX or index > INDEX_MAX or lane > LANE_WAVE or start_us > INT64_MAX:
+        raise RemoteProtocolError("malformed", "head of a record")
     return kind, boot, index, lane, start_us, at
 
 
@@ -203,7 +266,7 @@ def decode_batch(payload: bytes, personal_key: "bytes | None" = None) -> Batch:
     """Return the batch in payload; without personal_key the series of a personal one stay None."""
     kind, boot, index, lane, start_us, at = read_record_head(payload)
     if kind != KIND_BATCH:
-        raise RemoteProtocolError("malformed", "kind %d is no batch" % kind)
+        raise RemoteProtocolError("malformed", f"kind {kind} is no batch")
     rows = cbor.decode(payload[at:])
     if is_encrypt0(rows):
         if personal_key is None:
@@ -218,7 +281,7 @@ def _read_series(row: object, start_us: int) -> Series:
     if not isinstance(row, list) or len(row) not in (7, 8):
         raise RemoteProtocolError("malformed", "series")
     texts_fit = isinstance(row[0], str) and isinstance(row[1], str)
-    if not texts_fit or not all(is_integer(field) for field in row[2:6]) or row[5] < 0:
+    if not texts_fit or not all(is_integer(field) for field in row[2:6]):
         raise RemoteProtocolError("malformed", "series fields")
     values = _read_column(row[6])
     first_us = start_us + row[4]
@@ -227,10 +290,19 @@ def _read_series(row: object, start_us: int) -> Series:
         if not isinstance(row[7], bytes):
             raise RemoteProtocolError("malformed", "times")
         times_us = [first_us + offset for offset in unpack(row[7])]
-    if (row[5] == 0) == (times_us is None) or len(times_us or values) != len(values):
-        raise RemoteProtocolError("malformed", "spacing and times")
-    series = Series(row[0], row[1], (row[2], row[3]), first_us, row[5], values, times_us)
-    series.plain = isinstance(row[6], cbor.Tagged)
+    series = Series(
+        row[0],
+        row[1],
+        (row[2], row[3]),
+        first_us,
+        spacing_ns=row[5],
+        values=values,
+        times_us=times_us,
+        plain=isinstance(row[6], cbor.Tagged),
+    )
+    fault = _fault(series)
+    if fault:
+        raise RemoteProtocolError("malformed", fault)
     return series
 
 
@@ -248,7 +320,7 @@ def _read_column(column: object) -> list:  # type: ignore[type-arg]
         if size and len(column.value) % size == 0:
             count = len(column.value) // size
             code = "h" if size == 2 else "i"
-            values = list(struct.unpack("<%d%s" % (count, code), column.value))
-    if not values or len(values) > VALUES_MAX:
+            values = list(struct.unpack(f"<{count}{code}", column.value))
+    if values is None:
         raise RemoteProtocolError("malformed", "column")
     return values

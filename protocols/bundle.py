@@ -2,23 +2,28 @@
 
     [1, hub, lane, first, historical, count, bstr(length-prefixed frames)]
 
-first: the sequence number of the first frame within that lane of that hub; gap-free but for what was
-evicted. historical: true for what waited while the line was cut. The frames carry their own authentication;
-the bundle adds nothing that a platform must trust.
+first: the sequence number of the first frame within that lane of that hub; gap-free but for what
+was evicted. historical: true for what waited while the line was cut. The frames carry their own
+authentication; the bundle adds nothing that a platform must trust.
 """
 
 from protocols import cbor
-from protocols.errors import RemoteProtocolError
+from protocols.errors import LocalProtocolError, RemoteProtocolError
 from protocols.framing import Splitter
-from protocols.limits import BUNDLE_SIZE_MAX
+from protocols.limits import BUNDLE_SIZE_MAX, DEVICE_NAME_SIZE_MAX
+from protocols.records import fits
 
 VERSION = 1
+# Room for everything but the frames: the name of a hub is as long as that of a device.
+_HEAD_SIZE_MAX = 96
 
 
 class Bundle:
-    """lane, first, historical and the frames of one bundle. blob: the frames with their length prefixes."""
+    """Frames of one lane. position: (lane, first). blob: the frames with their length prefixes."""
 
-    def __init__(self, hub: str, position: tuple, historical: bool, count: int, blob: bytes) -> None:  # type: ignore[type-arg]
+    def __init__(
+        self, hub: str, position: "tuple[int, int]", historical: bool, *, count: int, blob: bytes
+    ) -> None:
         self.hub = hub
         self.lane, self.first = position
         self.historical = historical
@@ -35,8 +40,10 @@ class Bundle:
 
 
 def encode_bundle(bundle: Bundle) -> bytes:
-    """Return the message of a bundle."""
-    writer = cbor.Writer(bytearray(len(bundle.blob) + 96))
+    """Return the message of a bundle; LocalProtocolError where a field does not fit."""
+    if not _fits(bundle):
+        raise LocalProtocolError(f"bundle of {bundle.count} frames")
+    writer = cbor.Writer(bytearray(len(bundle.blob) + _HEAD_SIZE_MAX))
     writer.head(cbor.ARRAY, 7)
     writer.integer(VERSION)
     writer.text(bundle.hub)
@@ -50,13 +57,27 @@ def encode_bundle(bundle: Bundle) -> bytes:
 
 def decode_bundle(data: bytes) -> Bundle:
     """Return the bundle in data; RemoteProtocolError for anything else."""
-    if len(data) > BUNDLE_SIZE_MAX + 96:
-        raise RemoteProtocolError("oversize", "bundle of %d bytes" % len(data))
+    if len(data) > BUNDLE_SIZE_MAX + _HEAD_SIZE_MAX:
+        raise RemoteProtocolError("oversize", f"bundle of {len(data)} bytes")
     items = cbor.decode(data)
-    if not isinstance(items, list) or len(items) != 7 or items[0] != VERSION:
+    if not isinstance(items, list) or len(items) != 7:
         raise RemoteProtocolError("malformed", "bundle")
-    sorts = (str, int, int, bool, int, bytes)
-    if not all(isinstance(item, sort) for item, sort in zip(items[1:], sorts)):
+    version, hub, lane, first, historical, count, blob = items
+    bundle = Bundle(hub, (lane, first), historical, count=count, blob=blob)
+    if version is True or version != VERSION or not _fits(bundle):
         raise RemoteProtocolError("malformed", "bundle")
-    _, hub, lane, first, historical, count, blob = items
-    return Bundle(hub, (lane, first), historical, count, blob)
+    return bundle
+
+
+def _fits(bundle: Bundle) -> bool:
+    return (
+        isinstance(bundle.hub, str)
+        and 1 <= len(bundle.hub.encode()) <= DEVICE_NAME_SIZE_MAX
+        and fits(bundle.lane, "lane")
+        and fits(bundle.first, "uint")
+        and fits(bundle.historical, "bool")
+        and fits(bundle.count, "uint")
+        and bundle.count > 0
+        and isinstance(bundle.blob, bytes)
+        and len(bundle.blob) <= BUNDLE_SIZE_MAX
+    )

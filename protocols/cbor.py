@@ -38,7 +38,7 @@ class Tagged:
         return hash(self.tag)
 
     def __repr__(self) -> str:
-        return "Tagged(%d, %r)" % (self.tag, self.value)
+        return f"Tagged({self.tag}, {self.value!r})"
 
 
 class Writer:
@@ -60,7 +60,7 @@ class Writer:
         buffer = self.buffer
         at = self.size
         if at + 9 > len(buffer) and at + head_size(value) > len(buffer):
-            raise LocalProtocolError("buffer of %d bytes is full" % len(buffer))
+            raise LocalProtocolError(f"buffer of {len(buffer)} bytes is full")
         major <<= 5
         if value < 24:
             buffer[at] = major | value
@@ -95,7 +95,7 @@ class Writer:
         """Write bytes that are already encoded (or the body of a string)."""
         end = self.size + len(data)
         if end > len(self.buffer):
-            raise LocalProtocolError("buffer of %d bytes is full" % len(self.buffer))
+            raise LocalProtocolError(f"buffer of {len(self.buffer)} bytes is full")
         self.buffer[self.size : end] = data
         self.size = end
 
@@ -106,7 +106,10 @@ class Writer:
 
     def text(self, text: str) -> None:
         """Write a text string."""
-        data = text.encode()
+        try:
+            data = text.encode()
+        except UnicodeError:
+            raise LocalProtocolError("a lone surrogate is no text")
         self.head(TEXT, len(data))
         self.raw(data)
 
@@ -130,7 +133,7 @@ class Writer:
             self.head(TAG, value.tag)
             self.value(value.value)
         else:
-            raise LocalProtocolError("%s is not in the subset" % type(value))
+            raise LocalProtocolError(f"{type(value)} is not in the subset")
 
     def _map(self, value: dict) -> None:  # type: ignore[type-arg]
         # Bytewise order of encoded keys (RFC 8949, section 4.2.1): 0, 1, .., then -1, -2, ..

@@ -10,7 +10,7 @@ def prefixed(frame: bytes) -> bytes:
     """Return frame with its length in front."""
     size = len(frame)
     if not 1 <= size <= FRAME_SIZE_MAX:
-        raise LocalProtocolError("frame of %d bytes" % size)
+        raise LocalProtocolError(f"frame of {size} bytes")
     return bytes((size >> 8, size & 0xFF)) + frame
 
 
@@ -21,7 +21,11 @@ class Splitter:
         self._rest = b""
 
     def feed(self, data: bytes) -> list:  # type: ignore[type-arg]
-        """Return the frames that data completes; RemoteProtocolError("oversize") ends the stream."""
+        """Return the frames that data completes; RemoteProtocolError ends the stream.
+
+        A length of 0 or beyond the limit is an error; frames before it in the same data are not
+        returned: nobody has acknowledged them, so they will come again.
+        """
         if self._rest:
             data = self._rest + data
         frames = []
@@ -31,7 +35,7 @@ class Splitter:
             size = data[at] << 8 | data[at + 1]
             if size > FRAME_SIZE_MAX or not size:
                 self._rest = b""
-                raise RemoteProtocolError("oversize" if size else "malformed", "length %d" % size)
+                raise RemoteProtocolError("oversize" if size else "malformed", f"length {size}")
             start = at + 2
             if start + size > end:
                 break
@@ -41,5 +45,5 @@ class Splitter:
         return frames
 
     def is_between_frames(self) -> bool:
-        """Tell whether the stream stands at a frame's border (False: a peer stopped inside one)."""
+        """Tell whether the stream stands at a frame's border (a peer did not stop inside one)."""
         return not self._rest

@@ -13,10 +13,23 @@ TAG_SIZE = const(8)
 DEVICE_NAME_SIZE_MAX = const(16)
 KEY_SIZE = const(32)
 NONCE_SIZE = const(8)
-TEXT_SIZE_MAX = const(256)
+# Bytes of UTF-8: a notice of 340 Japanese characters.
+TEXT_SIZE_MAX = const(1024)
+# "strain.12.temperature" has 21.
+CHANNEL_SIZE_MAX = const(64)
+# The longest unit of RFC 8428 and RFC 8798 has 11 bytes ("dBm" .. "bit/s", "EL").
+UNIT_SIZE_MAX = const(16)
+# A receiver computes 10 ** exponent: bounded, so that a hostile one costs nothing.
+EXPONENT_MIN = const(-18)
+EXPONENT_MAX = const(18)
+INT32_MIN = const(-0x80000000)
+INT32_MAX = const(0x7FFFFFFF)
+# What databases hold as an integer (SQLite: signed, 8 bytes).
+INT64_MIN = const(-0x8000000000000000)
+INT64_MAX = const(0x7FFFFFFFFFFFFFFF)
 # Nesting of arrays: bundle > batch > series list > series > values.
 DEPTH_MAX = const(8)
-# A hostile count must not make the decoder allocate: items are bounded by the bytes that remain anyway.
+# A hostile count must not make the decoder allocate; the bytes that remain bound it as well.
 ITEMS_MAX = const(4096)
 SERIES_MAX = const(64)
 VALUES_MAX = const(4096)

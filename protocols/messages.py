@@ -2,14 +2,14 @@
 
     [kind, counter, field, ..]
 
-counter: 0 in hello and welcome; then each side counts its own messages of the session up by one, so
-that a replayed or reordered message is refused.
+counter: 0 in hello and welcome; then each side counts its own messages of the session up by one,
+so that a replayed or reordered message is refused.
 """
 
 from protocols import cbor
 from protocols.batch import is_integer
 from protocols.errors import LocalProtocolError, RemoteProtocolError
-from protocols.limits import NONCE_SIZE, RANGES_MAX, TEXT_SIZE_MAX
+from protocols.limits import NONCE_SIZE, PAYLOAD_SIZE_MAX, RANGES_MAX
 from protocols.portable import const
 from protocols.records import fits
 
@@ -29,10 +29,10 @@ MESSAGES = {
         "hello",
         (
             ("nonce", "nonce"),
-            ("boot", "uint"),
+            ("boot", "boot"),
             ("firmware", "text"),
             ("profile", "text"),
-            ("mode", "uint"),
+            ("mode", "mode"),
             ("drill", "bool"),
             ("reset_cause", "text"),
             ("log", "ranges"),
@@ -44,7 +44,7 @@ MESSAGES = {
         (
             ("device_nonce", "nonce"),
             ("nonce", "nonce"),
-            ("mode", "uint"),
+            ("mode", "mode"),
             ("drill", "bool"),
             ("durable", "ranges"),
         ),
@@ -65,12 +65,13 @@ def encode_message(kind: int, counter: int, fields: dict) -> bytes:  # type: ign
     name, rows = MESSAGES[kind]
     if len(fields) != len(rows):
         raise LocalProtocolError("fields of " + name)
-    items = [kind, counter]
+    items: list = [kind, counter]  # type: ignore[type-arg]
     for field, sort in rows:
-        if not _fits(fields[field], sort):
-            raise LocalProtocolError("%s of %s" % (field, name))
-        items.append(fields[field])
-    return cbor.encode(items)
+        value = fields.get(field)
+        if not _fits(value, sort):
+            raise LocalProtocolError(f"{field} of {name}")
+        items.append(value)
+    return cbor.encode(items, PAYLOAD_SIZE_MAX)
 
 
 def decode_message(payload: bytes) -> tuple:  # type: ignore[type-arg]
@@ -80,18 +81,20 @@ def decode_message(payload: bytes) -> tuple:  # type: ignore[type-arg]
         raise RemoteProtocolError("malformed", "not a message")
     row = MESSAGES.get(items[0])
     if row is None or len(items) != 2 + len(row[1]) or not fits(items[1], "uint"):
-        raise RemoteProtocolError("malformed", "message %s" % items[0])
+        raise RemoteProtocolError("malformed", f"message {items[0]}")
     fields = {}
     for (field, sort), value in zip(row[1], items[2:]):
         if not _fits(value, sort):
-            raise RemoteProtocolError("malformed", "%s of %s" % (field, row[0]))
+            raise RemoteProtocolError("malformed", f"{field} of {row[0]}")
         fields[field] = value
+    if items[1] and items[0] in (HELLO, WELCOME):
+        raise RemoteProtocolError("malformed", "counter of " + row[0])
     return items[0], items[1], fields
 
 
 def kind_of(payload: bytes) -> int:
-    """Return the kind of any payload, record or message; it is always the first item of an array."""
-    if len(payload) < 2 or payload[0] >> 5 != cbor.ARRAY or payload[1] > 23:
+    """Return the kind of any payload, record or message: the first item of its array."""
+    if len(payload) < 2 or not 0x81 <= payload[0] <= 0x97 or payload[1] > 23:
         raise RemoteProtocolError("malformed", "no kind")
     return payload[1]
 
@@ -101,10 +104,10 @@ def _fits(value: object, sort: str) -> bool:
         return isinstance(value, bytes) and len(value) == NONCE_SIZE
     if sort == "ranges":
         return (
-            isinstance(value, (list, tuple)) and len(value) <= RANGES_MAX and all(map(_is_range, value))
+            isinstance(value, (list, tuple))
+            and len(value) <= RANGES_MAX
+            and all(map(_is_range, value))
         )
-    if sort == "text" and isinstance(value, str) and len(value) > TEXT_SIZE_MAX:
-        return False
     return fits(value, sort)
 
 
@@ -112,6 +115,8 @@ def _is_range(value: object) -> bool:
     return (
         isinstance(value, (list, tuple))
         and len(value) == 3
-        and all(fits(part, "uint") for part in value)
+        and fits(value[0], "boot")
+        and fits(value[1], "index")
+        and fits(value[2], "index")
         and value[1] < value[2]
     )

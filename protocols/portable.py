@@ -1,7 +1,7 @@
 """The few names that MicroPython or CPython lacks, under one roof."""
 
 try:
-    from micropython import const
+    from micropython import const as const
 except ImportError:
 
     def const(value: int) -> int:
@@ -14,10 +14,12 @@ import hashlib
 BLOCK_SIZE = 64  # of SHA-256 (RFC 6234), the pad size of HMAC (RFC 2104)
 
 
-class HmacSha256:
-    """HMAC-SHA-256 (RFC 2104) under one key of at most 64 bytes; MicroPython has no hmac module."""
+class PureHmacSha256:
+    """HMAC-SHA-256 (RFC 2104) under one key; MicroPython has no hmac module."""
 
     def __init__(self, key: bytes) -> None:
+        if len(key) > BLOCK_SIZE:
+            key = hashlib.sha256(key).digest()
         padded = key + bytes(BLOCK_SIZE - len(key))
         self._inner = bytes(byte ^ 0x36 for byte in padded)
         self._outer = bytes(byte ^ 0x5C for byte in padded)
@@ -30,6 +32,8 @@ class HmacSha256:
         outer.update(inner.digest())
         return outer.digest()
 
+
+HmacSha256 = PureHmacSha256
 
 try:
     import hmac as _hmac
@@ -62,8 +66,6 @@ def is_equal(left: bytes, right: bytes) -> bool:
 
 def hkdf_sha256(key: bytes, salt: bytes, info: bytes, size: int) -> bytes:
     """Derive size <= 255 * 32 bytes from key (RFC 5869)."""
-    if len(salt) > BLOCK_SIZE:
-        salt = hashlib.sha256(salt).digest()
     expander = HmacSha256(HmacSha256(salt).digest(key))
     block = b""
     output = b""
@@ -86,7 +88,8 @@ def aes_cbc_encrypt(key: bytes, iv: bytes, plain: bytes) -> bytes:
 
         encryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
         return encryptor.update(plain) + encryptor.finalize()
-    return aes(key, 2, iv).encrypt(plain)
+    secret: bytes = aes(key, 2, iv).encrypt(plain)
+    return secret
 
 
 def aes_cbc_decrypt(key: bytes, iv: bytes, secret: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The stored records that are no batches: gaps, clocks, modes and notices, of devices and of the hub.
+"""The stored records that are no batches: gaps, clocks, modes, notices; of devices and the hub.
 
     [kind, boot, index, lane, at_us, body]
 
@@ -8,39 +8,59 @@ its own name.
 """
 
 from protocols import cbor
-from protocols.batch import is_integer, read_record_head
+from protocols.batch import check_head, is_integer, read_record_head
 from protocols.errors import LocalProtocolError, RemoteProtocolError
+from protocols.limits import (
+    BOOT_MAX,
+    INDEX_MAX,
+    INT64_MAX,
+    INT64_MIN,
+    PAYLOAD_SIZE_MAX,
+    TEXT_SIZE_MAX,
+)
 from protocols.vocabulary import KIND_CLOCK, KIND_GAP, KIND_MODE, KIND_NOTICE
 
-# kind -> the fields of its body and their types ("uint", "int", "text", "bool").
+# Sort of a number -> its range. Bounded at the wire, so that no table or database overflows.
+RANGES = {
+    "uint": (0, INT64_MAX),
+    "int": (INT64_MIN, INT64_MAX),
+    "boot": (0, BOOT_MAX),
+    "index": (0, INDEX_MAX + 1),  # one more than the last index ends a range
+    "lane": (0, 3),
+    "mode": (0, 2),
+    "level": (0, 3),
+}
+
+# kind -> the fields of its body and their sorts: a number of RANGES, "text" or "bool".
 BODIES = {
-    # Frames first <= index < next of that device, boot and lane are lost. Where readings were lost before they were
-    # framed, first == next and `channel` with from_us..until_us (device boot clock) names them.
+    # Frames first <= index < next of that device, boot and lane are lost. Where readings were lost
+    # before they were framed, first == next and `channel` with from_us..until_us (device boot
+    # clock) names them.
     KIND_GAP: (
         ("device", "text"),
-        ("boot", "uint"),
-        ("first", "uint"),
-        ("next", "uint"),
-        ("lane", "uint"),
+        ("boot", "boot"),
+        ("first", "index"),
+        ("next", "index"),
+        ("lane", "lane"),
         ("reason", "uint"),
         ("channel", "text"),
         ("from_us", "uint"),
         ("until_us", "uint"),
     ),
-    # device_us on the boot clock of that device was utc_us, to within uncertainty_us; rate_ppb: how much faster than
-    # UTC that clock runs, in parts per 10**9.
+    # device_us on the boot clock of that device was utc_us, to within uncertainty_us;
+    # rate_ppb: how much faster than UTC that clock runs, in parts per 10**9.
     KIND_CLOCK: (
         ("device", "text"),
-        ("boot", "uint"),
+        ("boot", "boot"),
         ("device_us", "uint"),
         ("utc_us", "uint"),
         ("uncertainty_us", "uint"),
         ("rate_ppb", "int"),
     ),
-    KIND_MODE: (("mode", "uint"), ("drill", "bool"), ("actor", "text"), ("reason", "text")),
+    KIND_MODE: (("mode", "mode"), ("drill", "bool"), ("actor", "text"), ("reason", "text")),
     # Something a person should know: level 0 info, 1 watch, 2 warning, 3 emergency.
     KIND_NOTICE: (
-        ("level", "uint"),
+        ("level", "level"),
         ("drill", "bool"),
         ("kind", "text"),
         ("text_ja", "text"),
@@ -51,38 +71,39 @@ BODIES = {
 
 def encode_record(kind: int, head: tuple, fields: dict) -> bytes:  # type: ignore[type-arg]
     """Return the payload. head: (boot, index, lane, at_us); fields: all those of BODIES[kind]."""
+    check_head(head)
     rows = BODIES[kind]
     if len(fields) != len(rows):
-        raise LocalProtocolError("fields of kind %d" % kind)
+        raise LocalProtocolError(f"fields of kind {kind}")
     body = []
     for name, sort in rows:
-        value = fields[name]
+        value = fields.get(name)
         if not fits(value, sort):
-            raise LocalProtocolError("%s of kind %d" % (name, kind))
+            raise LocalProtocolError(f"{name} of kind {kind}")
         body.append(value)
-    return cbor.encode([kind] + list(head) + [body])
+    return cbor.encode([kind, *head, body], PAYLOAD_SIZE_MAX)
 
 
 def decode_record(payload: bytes) -> tuple:  # type: ignore[type-arg]
-    """Return (kind, boot, index, lane, at_us, fields); RemoteProtocolError when it is none of these."""
+    """Return (kind, boot, index, lane, at_us, fields); RemoteProtocolError for anything else."""
     kind, boot, index, lane, at_us, at = read_record_head(payload)
     body = cbor.decode(payload[at:])
     rows = BODIES.get(kind)
     if rows is None or not isinstance(body, list) or len(body) != len(rows):
-        raise RemoteProtocolError("malformed", "kind %d" % kind)
+        raise RemoteProtocolError("malformed", f"kind {kind}")
     fields = {}
     for (name, sort), value in zip(rows, body):
         if not fits(value, sort):
-            raise RemoteProtocolError("malformed", "%s of kind %d" % (name, kind))
+            raise RemoteProtocolError("malformed", f"{name} of kind {kind}")
         fields[name] = value
     return kind, boot, index, lane, at_us, fields
 
 
 def fits(value: object, sort: str) -> bool:
-    """Tell whether value is of the sort "uint", "int", "text", "bytes", "bool" or "list"."""
-    if sort == "uint":
-        return is_integer(value) and value >= 0  # type: ignore[operator]
-    if sort == "int":
-        return is_integer(value)
-    wanted = {"text": str, "bytes": bytes, "bool": bool, "list": list}[sort]
-    return isinstance(value, wanted)
+    """Tell whether value is of the sort: a number of RANGES, "text", "bool" or "list"."""
+    if sort in RANGES:
+        low, high = RANGES[sort]
+        return is_integer(value) and low <= value <= high
+    if sort == "text":
+        return isinstance(value, str) and len(value.encode()) <= TEXT_SIZE_MAX
+    return isinstance(value, bool if sort == "bool" else list)

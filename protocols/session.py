@@ -5,17 +5,19 @@ welcome under the down key, echoing the device's nonce. From then on every sessi
 sealed with keys derived from both nonces and carries a counter, so that neither an old
 acknowledgement nor an old command can be played back. The hub's first message after welcome
 is a time request; the device's reply proves that it holds the secret *now* (a recorded hello
-cannot). Only then does the hub take frames and let this connection replace an older one
-of the same device. Records (batches, gaps, ..) are sealed with the up key itself, because they are stored
-and relayed as they are; sending one twice is harmless, their identity is (device, boot, index).
+cannot). Only then does the hub take frames and let this connection replace an older one of the
+same device. Records (batches, gaps, ..) are sealed with the up key itself, because they are
+stored and relayed as they are; sending one twice is harmless, their identity is (device, boot,
+index).
 
     device:  idle --start--> greeting --welcome--> welcomed --time request--> open
     hub:     waiting --hello--> greeted --time reply--> open
     both:    any --bye, silence, broken rule--> closed
 
-Each `receive` takes one frame and returns what happened as a list of (kind, fields) events; replies that the
-protocol itself demands are in `take_output()`. A broken rule raises RemoteProtocolError; the caller
-counts its reason and closes the link. Times are microseconds of the caller's monotonic clock.
+Each `receive` takes one frame and returns what happened as a list of (kind, fields) events;
+replies that the protocol itself demands are in `take_output()`. A broken rule raises
+RemoteProtocolError; the caller counts its reason and closes the link. Times are microseconds of
+the caller's monotonic clock.
 """
 
 from protocols import messages
@@ -83,7 +85,7 @@ class _Session:
 
     def deadline_us(self) -> int:
         """Return when this session is dead unless a frame arrives before."""
-        limit_ms = SESSION_SILENCE_MS_MAX if self.state == OPEN else HELLO_TIMEOUT_MS
+        limit_ms: int = SESSION_SILENCE_MS_MAX if self.state == OPEN else HELLO_TIMEOUT_MS
         return self._heard_us + limit_ms * 1000
 
     def heard(self, now_us: int) -> None:
@@ -170,8 +172,8 @@ class HubSession(_Session):
         elif messages.kind_of(self.keys.up.peek(frame)) < KIND_SESSION_FIRST:
             if self.state != OPEN:
                 raise RemoteProtocolError("unexpected", "record while " + self.state)
-            fields = self.keys.up.open(frame)  # type: ignore[assignment]
-            kind = messages.kind_of(fields)  # type: ignore[arg-type]
+            fields = self.keys.up.open(frame)
+            kind = messages.kind_of(fields)
         else:
             kind, fields = self._accept_in_session(frame)
             if kind == TIME_REPLY:

@@ -49,7 +49,11 @@ GAP_NAMES = {
 COMMAND_MODE = const(1)
 COMMAND_IDENTIFY = const(2)
 COMMAND_SELF_TEST = const(3)
-COMMAND_NAMES = {COMMAND_MODE: "mode", COMMAND_IDENTIFY: "identify", COMMAND_SELF_TEST: "self-test"}
+COMMAND_NAMES = {
+    COMMAND_MODE: "mode",
+    COMMAND_IDENTIFY: "identify",
+    COMMAND_SELF_TEST: "self-test",
+}
 RESULT_DONE = const(0)
 RESULT_FAILED = const(1)
 RESULT_UNKNOWN = const(2)
