@@ -269,7 +269,8 @@ def _parse_row(text: str) -> list[float] | None:
 def _even_rate_mhz(path: Path, times_s: "array[float]", line_numbers: "array[int]") -> int:
     """Return the rate of evenly spaced times; RecordingError at the first uneven one."""
     if len(times_s) < 2:
-        raise RecordingError(path, len(line_numbers), "at least two lines of samples")
+        last = line_numbers[-1] if line_numbers else 1
+        raise RecordingError(path, last, "at least two lines of samples")
     spacings_s = [later - earlier for earlier, later in pairwise(times_s)]
     usual_s = sorted(spacings_s)[len(spacings_s) // 2]
     for number, spacing_s in zip(line_numbers[1:], spacings_s, strict=True):
