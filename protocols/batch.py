@@ -82,7 +82,7 @@ class Series:
         return f"Series({self.channel}, {len(self.values)} values from {self.start_us} us)"
 
 
-def _row(series: Series) -> tuple:  # type: ignore[type-arg]
+def _row(series: Series) -> tuple:
     return (series.channel, series.unit, series.exponent, series.multiplier, series.start_us,
             series.spacing_ns, list(series.values), series.times_us)  # fmt: skip
 
@@ -90,7 +90,7 @@ def _row(series: Series) -> tuple:  # type: ignore[type-arg]
 class Batch:
     """A decoded batch. series is None while a personal batch is still encrypted."""
 
-    def __init__(self, head: tuple, series: "list[Series] | None") -> None:  # type: ignore[type-arg]
+    def __init__(self, head: tuple, series: "list[Series] | None") -> None:
         self.boot, self.index, self.lane, self.start_us = head
         self.series = series
 
@@ -99,7 +99,7 @@ class Batch:
         return sum(len(series.values) for series in self.series or ())
 
 
-def encode_batch(head: tuple, series: "list[Series]", personal: "tuple | None" = None) -> bytes:  # type: ignore[type-arg]
+def encode_batch(head: tuple, series: "list[Series]", personal: "tuple | None" = None) -> bytes:
     """Return the payload of a batch frame.
 
     head: (boot, index, lane, start_us). personal: (key, iv) encrypts the series.
@@ -121,7 +121,7 @@ def encode_batch(head: tuple, series: "list[Series]", personal: "tuple | None" =
     return writer.taken()
 
 
-def check_head(head: tuple) -> None:  # type: ignore[type-arg]
+def check_head(head: tuple) -> None:
     """Raise LocalProtocolError unless head (boot, index, lane, start_us) is within its limits."""
     boot, index, lane, start_us = head
     if not (0 <= boot <= BOOT_MAX and 0 <= index <= INDEX_MAX):
@@ -189,7 +189,7 @@ def _time_fault(series: Series, count: int) -> str:
     return ""
 
 
-def write_plain(writer: cbor.Writer, values: list) -> None:  # type: ignore[type-arg]
+def write_plain(writer: cbor.Writer, values: list) -> None:
     """Write values as a typed array, of 16 bits where they fit, else of 32."""
     low = min(values)
     high = max(values)
@@ -204,7 +204,7 @@ def write_plain(writer: cbor.Writer, values: list) -> None:  # type: ignore[type
     writer.raw(struct.pack(f"<{len(values)}{code}", *values))
 
 
-def pack(values: list) -> bytes:  # type: ignore[type-arg]
+def pack(values: list) -> bytes:
     """Return zigzag LEB128 of the differences: one byte for steps of -64..63."""
     output = bytearray()
     last = 0
@@ -219,7 +219,7 @@ def pack(values: list) -> bytes:  # type: ignore[type-arg]
     return bytes(output)
 
 
-def unpack(data: bytes) -> list:  # type: ignore[type-arg]
+def unpack(data: bytes) -> list:
     """Undo pack; RemoteProtocolError for a truncated or over-long column."""
     values = []
     last = 0
@@ -243,7 +243,7 @@ def unpack(data: bytes) -> list:  # type: ignore[type-arg]
     return values
 
 
-def read_record_head(payload: bytes) -> tuple:  # type: ignore[type-arg]
+def read_record_head(payload: bytes) -> tuple:
     """Return (kind, boot, index, lane, start_us, offset of the rest) of any stored record.
 
     The cheap part that a hub needs of every frame; RemoteProtocolError when it is not one.
@@ -311,7 +311,7 @@ def is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _read_column(column: object) -> list:  # type: ignore[type-arg]
+def _read_column(column: object) -> list:
     values = None
     if isinstance(column, bytes):
         values = unpack(column)

@@ -30,7 +30,7 @@ class Bundle:
         self.count = count
         self.blob = blob
 
-    def frames(self) -> list:  # type: ignore[type-arg]
+    def frames(self) -> list:
         """Return the frames; RemoteProtocolError when the blob is not `count` whole frames."""
         splitter = Splitter()
         frames = splitter.feed(self.blob)

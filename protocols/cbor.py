@@ -135,7 +135,7 @@ class Writer:
         else:
             raise LocalProtocolError(f"{type(value)} is not in the subset")
 
-    def _map(self, value: dict) -> None:  # type: ignore[type-arg]
+    def _map(self, value: dict) -> None:
         # Bytewise order of encoded keys (RFC 8949, section 4.2.1): 0, 1, .., then -1, -2, ..
         self.head(MAP, len(value))
         for key in sorted(value, key=_key_order):
@@ -175,7 +175,7 @@ def encode(value: object, size_max: int = 4096) -> bytes:
     return writer.taken()
 
 
-def read_head(data: bytes, at: int) -> tuple:  # type: ignore[type-arg]
+def read_head(data: bytes, at: int) -> tuple:
     """Return (major, argument, next offset) of the item at `at`.
 
     RemoteProtocolError for a truncated, indefinite, reserved or over-long head.
@@ -199,7 +199,7 @@ def read_head(data: bytes, at: int) -> tuple:  # type: ignore[type-arg]
     return major, value, end
 
 
-def read_uint(data: bytes, at: int) -> tuple:  # type: ignore[type-arg]
+def read_uint(data: bytes, at: int) -> tuple:
     """Return (value, next offset) of the unsigned integer at `at`."""
     first = data[at] if at < len(data) else 0xFF
     if first < 24:
@@ -221,7 +221,7 @@ def decode(data: bytes) -> object:
     return value
 
 
-def _read(data: bytes, at: int, depth: int) -> tuple:  # type: ignore[type-arg]
+def _read(data: bytes, at: int, depth: int) -> tuple:
     if depth > DEPTH_MAX:
         raise RemoteProtocolError("malformed", "nested too deep")
     major, argument, at = read_head(data, at)
@@ -243,7 +243,7 @@ def _read(data: bytes, at: int, depth: int) -> tuple:  # type: ignore[type-arg]
     raise RemoteProtocolError("malformed", "a float or an unknown simple value")
 
 
-def _read_string(data: bytes, at: int, size: int, major: int) -> tuple:  # type: ignore[type-arg]
+def _read_string(data: bytes, at: int, size: int, major: int) -> tuple:
     if size > len(data) - at:
         raise RemoteProtocolError("malformed", "ends inside a string")
     body = bytes(data[at : at + size])
@@ -255,7 +255,7 @@ def _read_string(data: bytes, at: int, size: int, major: int) -> tuple:  # type:
         raise RemoteProtocolError("malformed", "text is not UTF-8")
 
 
-def _read_array(data: bytes, at: int, count: int, depth: int) -> tuple:  # type: ignore[type-arg]
+def _read_array(data: bytes, at: int, count: int, depth: int) -> tuple:
     if count > ITEMS_MAX or count > len(data) - at:
         raise RemoteProtocolError("malformed", "more items than bytes")
     items = []
@@ -265,7 +265,7 @@ def _read_array(data: bytes, at: int, count: int, depth: int) -> tuple:  # type:
     return items, at
 
 
-def _read_map(data: bytes, at: int, count: int, depth: int) -> tuple:  # type: ignore[type-arg]
+def _read_map(data: bytes, at: int, count: int, depth: int) -> tuple:
     if count > ITEMS_MAX or 2 * count > len(data) - at:
         raise RemoteProtocolError("malformed", "more items than bytes")
     items = {}

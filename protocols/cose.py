@@ -21,7 +21,6 @@ from protocols.limits import (
     PAYLOAD_SIZE_MAX,
     TAG_SIZE,
 )
-from protocols.vocabulary import KIND_SESSION_FIRST
 from protocols.portable import (
     HmacSha256,
     aes_cbc_decrypt,
@@ -30,6 +29,7 @@ from protocols.portable import (
     hkdf_sha256,
     is_equal,
 )
+from protocols.vocabulary import KIND_SESSION_FIRST
 
 ALG_HMAC_256_64 = const(4)
 ALG_A128CBC = -65531
@@ -69,39 +69,22 @@ class Mac0:
     def open(self, frame: bytes) -> bytes:
         """Return the payload of frame, or raise RemoteProtocolError with the reason."""
         body, payload_at = self._body(frame)
-        tag = self._hmac.digest(self._mac_head + body)[:TAG_SIZE]
-        if not is_equal(tag, frame[-TAG_SIZE:]):
-            raise RemoteProtocolError("wrong_key", self.sender)
+        self._check(body, frame)
         payload: bytes = body[payload_at:]
         return payload
 
     def open_record(self, frame: bytes) -> "bytes | None":
         """Return the payload of a record; None where frame is a session message of this sender.
 
-        The same checks as `open` in the order that costs a hub least; RemoteProtocolError likewise.
+        RemoteProtocolError as `open`. One pass over the frame, for a hub that takes many.
         """
-        head_size = len(self.head)
-        end = len(frame) - TAG_SIZE - 1
-        if end <= head_size + 4 or not frame.startswith(self.head) or frame[end] != 0x48:
-            self._body(frame)
-        first = frame[head_size]
-        at = head_size + (3 if first == 0x59 else 2 if first == 0x58 else 1)
-        if frame[at + 1] >= KIND_SESSION_FIRST:
+        body, payload_at = self._body(frame)
+        if payload_at + 2 > len(body):
+            raise RemoteProtocolError("malformed", "no kind")
+        if body[payload_at + 1] >= KIND_SESSION_FIRST:
             return None
-        body = frame[head_size:end]
-        if not is_equal(self._hmac.digest(self._mac_head + body)[:TAG_SIZE], frame[end + 1 :]):
-            raise RemoteProtocolError("wrong_key", self.sender)
-        payload = frame[at:end]
-        if len(payload) >= 24 and first >= 0x58:
-            size = (
-                first == 0x58
-                and frame[head_size + 1]
-                or frame[head_size + 1] << 8 | frame[head_size + 2]
-            )
-        else:
-            size = first & 0x1F
-        if size != len(payload) or first >> 5 != cbor.BYTES:
-            raise RemoteProtocolError("malformed", "payload size")
+        self._check(body, frame)
+        payload: bytes = body[payload_at:]
         return payload
 
     def peek(self, frame: bytes) -> bytes:
@@ -110,7 +93,12 @@ class Mac0:
         payload: bytes = body[payload_at:]
         return payload
 
-    def _body(self, frame: bytes) -> tuple:  # type: ignore[type-arg]
+    def _check(self, body: bytes, frame: bytes) -> None:
+        tag = self._hmac.digest(self._mac_head + body)[:TAG_SIZE]
+        if not is_equal(tag, frame[-TAG_SIZE:]):
+            raise RemoteProtocolError("wrong_key", self.sender)
+
+    def _body(self, frame: bytes) -> tuple:
         head_size = len(self.head)
         if len(frame) > FRAME_SIZE_MAX:
             raise RemoteProtocolError("oversize", f"frame of {len(frame)} bytes")
@@ -169,7 +157,7 @@ class DeviceKeys:
         """Return the key that a platform needs to verify this device's frames, and no more."""
         return hkdf_sha256(self._secret, b"", b"hinomi up", KEY_SIZE)
 
-    def session(self, device_nonce: bytes, hub_nonce: bytes) -> tuple:  # type: ignore[type-arg]
+    def session(self, device_nonce: bytes, hub_nonce: bytes) -> tuple:
         """Return (up, down) Mac0 for the messages of one session, bound to both nonces."""
         salt = device_nonce + hub_nonce
         up = hkdf_sha256(self._secret, salt, b"hinomi session up", KEY_SIZE)

@@ -20,7 +20,7 @@ class Splitter:
     def __init__(self) -> None:
         self._rest = b""
 
-    def feed(self, data: bytes) -> list:  # type: ignore[type-arg]
+    def feed(self, data: bytes) -> list:
         """Return the frames that data completes; RemoteProtocolError ends the stream.
 
         A length of 0 or beyond the limit is an error; frames before it in the same data are not

@@ -60,12 +60,12 @@ MESSAGES = {
 }
 
 
-def encode_message(kind: int, counter: int, fields: dict) -> bytes:  # type: ignore[type-arg]
+def encode_message(kind: int, counter: int, fields: dict) -> bytes:
     """Return the payload of a session message; LocalProtocolError where a field does not fit."""
     name, rows = MESSAGES[kind]
     if len(fields) != len(rows):
         raise LocalProtocolError("fields of " + name)
-    items: list = [kind, counter]  # type: ignore[type-arg]
+    items: list = [kind, counter]
     for field, sort in rows:
         value = fields.get(field)
         if not _fits(value, sort):
@@ -74,7 +74,7 @@ def encode_message(kind: int, counter: int, fields: dict) -> bytes:  # type: ign
     return cbor.encode(items, PAYLOAD_SIZE_MAX)
 
 
-def decode_message(payload: bytes) -> tuple:  # type: ignore[type-arg]
+def decode_message(payload: bytes) -> tuple:
     """Return (kind, counter, fields); RemoteProtocolError for anything else."""
     items = cbor.decode(payload)
     if not isinstance(items, list) or len(items) < 2 or not is_integer(items[0]):

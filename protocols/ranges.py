@@ -65,12 +65,12 @@ class Ranges:
                 high = middle
         return low
 
-    def pairs(self) -> list:  # type: ignore[type-arg]
+    def pairs(self) -> list:
         """Return the ranges as a list of (first, next)."""
         flat = self.flat
         return [(flat[at], flat[at + 1]) for at in range(0, len(flat), 2)]
 
-    def missing(self, following: int) -> list:  # type: ignore[type-arg]
+    def missing(self, following: int) -> list:
         """Return the (first, next) below `following` that are not in the set."""
         result = []
         at = 0

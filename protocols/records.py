@@ -69,9 +69,10 @@ BODIES = {
 }
 
 
-def encode_record(kind: int, head: tuple, fields: dict) -> bytes:  # type: ignore[type-arg]
+def encode_record(kind: int, head: tuple, fields: dict) -> bytes:
     """Return the payload. head: (boot, index, lane, at_us); fields: all those of BODIES[kind]."""
     check_head(head)
+    boot, index, lane, at_us = head
     rows = BODIES[kind]
     if len(fields) != len(rows):
         raise LocalProtocolError(f"fields of kind {kind}")
@@ -81,10 +82,10 @@ def encode_record(kind: int, head: tuple, fields: dict) -> bytes:  # type: ignor
         if not fits(value, sort):
             raise LocalProtocolError(f"{name} of kind {kind}")
         body.append(value)
-    return cbor.encode([kind, *head, body], PAYLOAD_SIZE_MAX)
+    return cbor.encode([kind, boot, index, lane, at_us, body], PAYLOAD_SIZE_MAX)
 
 
-def decode_record(payload: bytes) -> tuple:  # type: ignore[type-arg]
+def decode_record(payload: bytes) -> tuple:
     """Return (kind, boot, index, lane, at_us, fields); RemoteProtocolError for anything else."""
     kind, boot, index, lane, at_us, at = read_record_head(payload)
     body = cbor.decode(payload[at:])

@@ -66,7 +66,7 @@ HUB_TABLE = {
 class _Session:
     """What both sides share: counters, keys by phase, the deadline."""
 
-    def __init__(self, keys: DeviceKeys, table: dict, state: str, now_us: int) -> None:  # type: ignore[type-arg]
+    def __init__(self, keys: DeviceKeys, table: dict, state: str, now_us: int) -> None:
         self.keys = keys
         self.state = state
         self._table = table
@@ -75,9 +75,9 @@ class _Session:
         self._receive_mac = None
         self._sent_count = 0
         self._received_count = 0
-        self._output: list = []  # type: ignore[type-arg]
+        self._output: list = []
 
-    def take_output(self) -> list:  # type: ignore[type-arg]
+    def take_output(self) -> list:
         """Return and forget the frames to send."""
         output = self._output
         self._output = []
@@ -92,7 +92,7 @@ class _Session:
         """Note that a good frame arrived."""
         self._heard_us = now_us
 
-    def send(self, kind: int, fields: dict) -> None:  # type: ignore[type-arg]
+    def send(self, kind: int, fields: dict) -> None:
         """Queue a message of this session for take_output()."""
         if self._send_mac is None or self.state == CLOSED:
             raise LocalProtocolError("no session to send " + messages.MESSAGES[kind][0])
@@ -100,7 +100,7 @@ class _Session:
         self._sent_count += 1
         self._output.append(self._send_mac.seal(payload))
 
-    def _accept(self, frame: bytes, mac: object) -> tuple:  # type: ignore[type-arg]
+    def _accept(self, frame: bytes, mac: object) -> tuple:
         kind, counter, fields = messages.decode_message(mac.open(frame))  # type: ignore[attr-defined]
         following = self._table.get((self.state, kind))
         if following is None:
@@ -108,7 +108,7 @@ class _Session:
             raise RemoteProtocolError("unexpected", name + " while " + self.state)
         return kind, counter, fields, following
 
-    def _accept_in_session(self, frame: bytes) -> tuple:  # type: ignore[type-arg]
+    def _accept_in_session(self, frame: bytes) -> tuple:
         if self._receive_mac is None:
             raise RemoteProtocolError("unexpected", "message while " + self.state)
         kind, counter, fields, following = self._accept(frame, self._receive_mac)
@@ -126,7 +126,7 @@ class DeviceSession(_Session):
         _Session.__init__(self, keys, DEVICE_TABLE, IDLE, now_us)
         self._nonce = nonce
 
-    def start(self, hello: dict) -> None:  # type: ignore[type-arg]
+    def start(self, hello: dict) -> None:
         """Queue the hello. hello: its fields but for the nonce."""
         if self.state != IDLE:
             raise LocalProtocolError("started twice")
@@ -135,7 +135,7 @@ class DeviceSession(_Session):
         self._output.append(self.keys.up.seal(messages.encode_message(HELLO, 0, fields)))
         self.state = GREETING
 
-    def receive(self, frame: bytes, now_us: int) -> list:  # type: ignore[type-arg]
+    def receive(self, frame: bytes, now_us: int) -> list:
         """Take one frame; return events. Answers time requests by itself."""
         if self.state == GREETING:
             kind, _, fields, following = self._accept(frame, self.keys.down)
@@ -163,7 +163,7 @@ class HubSession(_Session):
         self._device_nonce = b""
         self._asked_us = -1
 
-    def receive(self, frame: bytes, now_us: int) -> list:  # type: ignore[type-arg]
+    def receive(self, frame: bytes, now_us: int) -> list:
         """Take one frame; return events. A record comes back as (kind < 16, its payload)."""
         if self.state == WAITING:
             kind, _, fields, following = self._accept(frame, self.keys.up)
@@ -181,7 +181,7 @@ class HubSession(_Session):
         self._heard_us = now_us
         return [(kind, fields)]
 
-    def welcome(self, fields: dict, now_us: int) -> None:  # type: ignore[type-arg]
+    def welcome(self, fields: dict, now_us: int) -> None:
         """Queue the welcome and the first time request. fields: mode, drill, durable."""
         if self.state != GREETED or self._send_mac is not None:
             raise LocalProtocolError("welcome while " + self.state)
@@ -199,7 +199,7 @@ class HubSession(_Session):
         self._asked_us = now_us
         self.send(TIME_REQUEST, {"hub_us": now_us})
 
-    def _check_time(self, fields: dict) -> None:  # type: ignore[type-arg]
+    def _check_time(self, fields: dict) -> None:
         if fields["hub_us"] != self._asked_us:
             raise RemoteProtocolError("replayed", "time reply")
         self._asked_us = -1
