@@ -91,6 +91,10 @@ def test_frame_whose_sum_is_a_header_byte_is_read() -> None:
     assert read_after(ends_in_ff[3:] + ends_in_ff + ends_in_ff)[:2] == (1, 4000 - 0x07F9)
 
 
+def test_noise_without_a_header_is_no_frame_whatever_its_sum() -> None:
+    assert read_after(b"\x01\x04\x00\x05" + bytes(20)) == (0, 0, 0)
+
+
 def test_each_bit_flip_of_a_frame_is_refused_or_skipped() -> None:
     for bit in range(32):
         damaged = bytearray(FRAME_1953_MM)
@@ -171,6 +175,17 @@ def test_rate_changes_within_what_the_sensor_can_do() -> None:
         assert False
     except ValueError:
         assert sensor.spacing_us == 62_500_000
+
+
+def test_second_start_begins_anew_without_a_loss() -> None:
+    board, sensor, out = started()
+    board.pending += frame(1000)
+    assert sensor.read(out, 0) == 1
+    sensor.start()
+    assert sensor.read(out, 2 * SECOND_US) == 0
+    board.pending += frame(1000)
+    assert sensor.read(out, 60 * SECOND_US) == 1
+    assert sensor.overflows == 0
 
 
 def test_self_test_wants_an_echo() -> None:
