@@ -1,0 +1,169 @@
+"""The page's routes. Read only: nothing that comes in here changes anything in the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.templating import Jinja2Templates
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hub.console.chart import Chart, ChartKey
+from hub.console.feed import Feed, FeedFullError
+from hub.console.language import choose_language
+from hub.console.limits import (
+    CHART_WINDOW_DEFAULT_S,
+    CHART_WINDOWS_S,
+    NAME_SIZE_MAX,
+)
+from hub.console.stream import EventStream
+from hub.console.texts import page_words, texts_in
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+
+# Everything the page loads comes from the hub itself, so it also works with the line cut, and
+# a text from outside that slipped into the page could neither run nor fetch anything.
+SECURITY_HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+LANGUAGE_COOKIE = "hinomi_lang"
+LANGUAGE_COOKIE_AGE_S = 365 * 86_400
+
+
+def create_app(feed: Feed) -> Starlette:
+    """Return the page as an ASGI application that shows what the feed tells."""
+    pages = _Pages(feed)
+    return Starlette(
+        routes=[
+            Route("/", pages.page),
+            Route("/events", pages.events),
+            Route("/api/status", pages.status),
+            Route("/api/history", pages.history),
+            Route("/healthz", pages.health),
+            Mount("/static", StaticFiles(directory=STATIC), name="static"),
+        ],
+        middleware=[Middleware(_Headers), Middleware(GZipMiddleware, compresslevel=6)],
+        exception_handlers={FeedFullError: _full, HTTPException: _refused},
+    )
+
+
+class _Pages:
+    """The endpoints, around the feed that they show."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._templates = Jinja2Templates(HERE / "templates")
+
+    async def page(self, request: Request) -> Response:
+        """The page itself. It carries no values: what a dead page still shows must not lie."""
+        asked = request.query_params.get("lang")
+        cookie = request.cookies.get(LANGUAGE_COOKIE)
+        accept = request.headers.get("accept-language", "")
+        language = choose_language(asked, cookie, accept)
+        context = {
+            "language": language,
+            "text": texts_in(language),
+            "words": page_words(language),
+            "windows_s": CHART_WINDOWS_S,
+            "window_default_s": CHART_WINDOW_DEFAULT_S,
+            "has_chart": (STATIC / "vendor" / "uPlot.iife.min.js").exists(),
+        }
+        response = self._templates.TemplateResponse(request, "page.html", context)
+        response.headers["vary"] = "accept-language, cookie"
+        if asked == language:
+            response.set_cookie(
+                LANGUAGE_COOKIE, language, max_age=LANGUAGE_COOKIE_AGE_S, samesite="lax"
+            )
+        return response
+
+    async def events(self, request: Request) -> ASGIApp:
+        """The stream of `status` and `chart` events; 503 beyond CLIENTS_MAX."""
+        window_s = _window_of(request)
+        stream = EventStream(self._feed, _key_of(request, window_s), window_s)
+        return Response() if request.method == "HEAD" else stream
+
+    async def status(self, request: Request) -> Response:
+        """The snapshot as JSON; 503 if the hub's state is not to be had."""
+        status = self._feed.status()
+        if status is None:
+            raise HTTPException(503, "the hub's state could not be read; see the hub's log")
+        return Response(status, media_type="application/json")
+
+    async def history(self, request: Request) -> Response:
+        """One chart as JSON; 404 if there is no such channel for the public."""
+        window_s = _window_of(request)
+        key = _key_of(request, window_s) or self._feed.default_key(window_s)
+        if key is None or not self._feed.is_public(key):
+            raise HTTPException(404, "no such channel; /api/status lists them")
+        whole = self._feed.chart_part(Chart(key), None)
+        return Response(whole, media_type="application/json")
+
+    async def health(self, request: Request) -> Response:
+        """200 while the hub's state is fresh, else 503: for a supervisor to ask."""
+        fresh = self._feed.status() is not None
+        return PlainTextResponse("ok\n" if fresh else "stale\n", 200 if fresh else 503)
+
+
+def _window_of(request: Request) -> int:
+    text = request.query_params.get("window_s", str(CHART_WINDOW_DEFAULT_S))
+    if text not in map(str, CHART_WINDOWS_S):
+        choices = ", ".join(map(str, CHART_WINDOWS_S))
+        raise HTTPException(400, f"window_s must be one of {choices}")
+    return int(text)
+
+
+def _key_of(request: Request, window_s: int) -> ChartKey | None:
+    device = request.query_params.get("device", "")
+    channel = request.query_params.get("channel", "")
+    if max(len(device), len(channel)) > NAME_SIZE_MAX or bool(device) != bool(channel):
+        raise HTTPException(400, "device and channel go together, each a name of the hub")
+    return ChartKey(device, channel, window_s) if device else None
+
+
+async def _full(request: Request, error: Exception) -> Response:
+    text = (
+        "いま見ている人が多すぎます。しばらくしてからお試しください。\n"
+        "Too many viewers just now. Please try again in a moment.\n"
+    )
+    return PlainTextResponse(text, 503, headers={"retry-after": "5"})
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+
+
+class _Headers:
+    """Puts SECURITY_HEADERS on every reply, and keeps all but files out of every cache."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_file = scope["type"] == "http" and scope["path"].startswith("/static/")
+        # A file is asked for again each time, and answered with 304 while it is the same.
+        caching = "no-cache" if is_file else "no-store"
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update({**SECURITY_HEADERS, "cache-control": caching})
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

@@ -1,0 +1,98 @@
+"""Runs the page in the hub's own event loop, until the hub stops."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from hub.console.app import create_app
+from hub.console.feed import Feed
+from hub.console.limits import (
+    CONNECTIONS_MAX,
+    REQUEST_HEAD_TIMEOUT_S,
+    SEND_BUFFER_SIZE,
+    SEND_TIMEOUT_S,
+    SHUTDOWN_TIMEOUT_S,
+)
+from hub.console.source import Source
+
+
+async def serve(source: Source, host: str, port: int, stop: asyncio.Event) -> None:
+    """Serve the page on host:port until `stop` is set; returns when all is closed.
+
+    Raises OSError if the port cannot be had, before anything runs.
+    """
+    listener = listen(host, port)
+    feed = Feed(source)
+    server = _EmbeddedServer(
+        uvicorn.Config(
+            create_app(feed),
+            http=_ImpatientProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=CONNECTIONS_MAX,
+            timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
+        )
+    )
+    ticking = asyncio.create_task(feed.run(stop))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        # `feed.run` ends at `stop` and has ended the streams by then, so the server closes soon.
+        await asyncio.wait({ticking, serving}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        ticking.cancel()
+        server.should_exit = True
+        await serving
+        listener.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket of the page; what it sets, every connection inherits.
+
+    Raises OSError if host or port cannot be had.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_SIZE)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: cut a peer that takes nothing.
+            timeout_ms = int(2 * SEND_TIMEOUT_S * 1000)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
+        listener.bind(address)
+        listener.listen()
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+class _EmbeddedServer(uvicorn.Server):
+    """Leaves the signals to the hub, which stops the page through `stop`."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _ImpatientProtocol(H11Protocol):
+    """Cuts a connection that has asked for nothing in time; uvicorn would wait for ever."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(REQUEST_HEAD_TIMEOUT_S, self._cut_if_silent)
+
+    def _cut_if_silent(self) -> None:
+        if self.cycle is None:
+            self.transport.abort()

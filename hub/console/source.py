@@ -1,0 +1,66 @@
+"""What the page asks of the hub: one small port, so that page and hub can be tested apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+# JSON-able; its shape is the docstring of `Source.snapshot`.
+Snapshot = dict[str, Any]
+
+# (utc_us, min, max) of the readings that fell into one stretch of time.
+Point = Sequence[float]
+
+
+class Source(Protocol):
+    """Where the page's data comes from. All three are called in the hub's event loop.
+
+    They must return within a few milliseconds, from memory, and never wait: each call
+    stands between two frames of a device.
+
+    What they return is public, but for two things that the page keeps back by itself: of a
+    device with `personal` true it passes on names and state only, and it refuses its channels.
+    So a home's `name_*` and the alerts' texts must not tell who lives there.
+    """
+
+    def snapshot(self) -> Snapshot:
+        """Return the hub's present state. Called once a second however many people look.
+
+        Ages are in ms on a monotonic clock, at the moment of the call; None where nothing
+        ever came. `utc_us` are the hub's own idea of UTC, microseconds since 1970.
+
+            {"hub": {"id", "version", "boot", "uptime_s", "utc_us"},
+             "mode": {"mode": "normal" | "watch" | "disaster", "drill": bool,
+                      "since_utc_us", "reason", "actor"},
+             "devices": [{"device", "kind": "bridge" | "river" | "slope" | "home" | other,
+                          "name_ja", "name_en",
+                          "state": "online" | "silent" | "offline" | "never",
+                          "boot", "last_frame_age_ms", "firmware", "clock_uncertainty_us",
+                          "readings": [{"channel", "unit", "value": float, "age_ms",
+                                        "current": bool}],
+                          "received": count, "personal": bool}],
+             "uplinks": [{"name", "state": "up" | "down", "since_age_ms", "live": count,
+                          "backlog": count, "delivered": count, "stored": count,
+                          "drain_per_s": float, "last_error": str | None}],
+             "ingest": {"connections", "frames_per_s", "readings_per_s", "accepted",
+                        "duplicates", "refused": {reason: count}},
+             "store": {"bytes", "size_max", "frames"},
+             "alerts": [{"id", "utc_us", "level": "info" | "watch" | "warning" | "emergency",
+                         "kind", "text_ja", "text_en", "drill": bool}]}
+
+        A reading is `current` while it is younger than its channel's due time.
+        Alerts may come in any order; the page shows the newest first.
+        """
+        ...
+
+    def channels(self) -> Sequence[tuple[str, str, str]]:
+        """Return (device, channel, unit) of every channel that has a history."""
+        ...
+
+    def history(self, device: str, channel: str, since_utc_us: int) -> Sequence[Point]:
+        """Return [utc_us, min, max] of the channel since then, oldest first, at most 1200.
+
+        Where more readings than that fall into the time, each point covers a stretch of it.
+        An unknown channel has an empty history.
+        """
+        ...

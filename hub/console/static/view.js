@@ -1,0 +1,239 @@
+// Draws the hub's status. Each function draws one part of the page from one part of the status;
+// `elapsedMs` is the time since the status arrived, which every age in it has grown by.
+
+import { byId, element, follow, followFacts, setBar, setData, setText } from "./elements.js";
+import {
+  ageText,
+  bytesText,
+  channelName,
+  clockText,
+  count,
+  hasText,
+  inLanguage,
+  momentText,
+  shown,
+  spanText,
+  text,
+  textOther,
+  valueText,
+} from "./words.js";
+
+const KINDS = ["river", "slope", "bridge", "home"];
+const STATE_SIGNS = { online: "●", silent: "◐", offline: "○", never: "–" };
+const LEVEL_SIGNS = { info: "i", watch: "!", warning: "!!", emergency: "!!!" };
+
+export function drawStatus(status, elapsedMs, onChannel) {
+  const nowMs = status.hub.utc_us / 1000 + elapsedMs;
+  drawHub(status.hub);
+  drawMode(status.mode, nowMs);
+  drawAlerts(status.alerts, nowMs);
+  drawUplinks(status.uplinks, elapsedMs);
+  drawDevices(status.devices, elapsedMs, onChannel);
+  drawIngest(status);
+}
+
+function drawHub(hub) {
+  setText(byId("hub-name"), `${text("hub")} ${hub.id} ${hub.version}`);
+  setText(byId("hub-time"), clockText(hub.utc_us / 1000));
+}
+
+function drawMode(mode, nowMs) {
+  const key = `mode_${mode.mode}`;
+  setData(byId("mode"), "mode", mode.mode);
+  setData(byId("mode"), "drill", String(mode.drill));
+  byId("mode-drill").hidden = !mode.drill;
+  setText(byId("mode-word"), text(key));
+  setText(byId("mode-other"), textOther(key));
+  const detail = [text("mode_since", momentText(mode.since_utc_us / 1000, nowMs))];
+  if (mode.reason) detail.push(`${text("mode_reason")}: ${mode.reason}`);
+  if (mode.actor) detail.push(`${text("mode_actor")}: ${mode.actor}`);
+  setText(byId("mode-detail"), detail.join(" · "));
+}
+
+function drawAlerts(alerts, nowMs) {
+  byId("alerts-none").hidden = alerts.length > 0;
+  follow(byId("alerts"), alerts, (alert) => alert.id, makeAlert, (parts, alert) => {
+    setData(parts.root, "level", alert.level);
+    setText(parts.sign, LEVEL_SIGNS[alert.level] || "");
+    setText(parts.level, text(`level_${alert.level}`));
+    parts.drill.hidden = !alert.drill;
+    setText(parts.time, momentText(alert.utc_us / 1000, nowMs));
+    setText(parts.body, inLanguage(alert, "text"));
+  });
+}
+
+function makeAlert() {
+  const sign = element("span", "sign");
+  sign.setAttribute("aria-hidden", "true");
+  const level = element("span", "level");
+  const drill = element("span", "drill-tag", "訓練 / DRILL");
+  const time = element("time", "number");
+  const body = element("p", "");
+  const head = element("p", "alert-head", sign, level, " ", drill, " ", time);
+  return { root: element("li", "", head, body), sign, level, drill, time, body };
+}
+
+// The longest backlog seen, so that the bar shows how much of it is left.
+const backlogPeaks = new Map();
+
+function drawUplinks(uplinks, elapsedMs) {
+  byId("uplinks-none").hidden = uplinks.length > 0;
+  follow(byId("uplinks"), uplinks, (uplink) => uplink.name, makeUplink, (parts, uplink) => {
+    const up = uplink.state === "up";
+    setData(parts.root, "state", uplink.state);
+    setText(parts.name, uplink.name);
+    const since = text("uplink_for", spanText(uplink.since_age_ms + elapsedMs));
+    setText(parts.state, `${up ? "●" : "✕"} ${text(up ? "uplink_up" : "uplink_down")} (${since})`);
+    drawBacklog(parts, uplink, up);
+    followFacts(parts.facts, [
+      [text("uplink_live"), count(uplink.live)],
+      [text("uplink_delivered"), count(uplink.delivered)],
+      [text("uplink_stored"), count(uplink.stored)],
+      ...(uplink.last_error ? [[text("uplink_error"), uplink.last_error]] : []),
+    ]);
+  });
+}
+
+function makeUplink() {
+  const name = element("h3", "");
+  const state = element("p", "state value");
+  const fill = element("div", "");
+  const bar = element("div", "bar", fill);
+  bar.setAttribute("aria-hidden", "true");
+  const backlog = element("p", "number value");
+  const note = element("p", "quiet");
+  const facts = element("dl", "facts");
+  const head = element("div", "card-head", name, state);
+  const root = element("article", "uplink", head, backlog, bar, note, facts);
+  return { root, name, state, fill, backlog, note, facts };
+}
+
+function drawBacklog(parts, uplink, up) {
+  const waiting = uplink.backlog;
+  const peak = waiting > 0 ? Math.max(backlogPeaks.get(uplink.name) || 0, waiting) : 0;
+  backlogPeaks.set(uplink.name, peak);
+  setBar(parts.fill, peak ? waiting / peak : 0);
+  const label = `${text("uplink_backlog")}: ${text("uplink_frames", count(waiting))}`;
+  setText(parts.backlog, waiting > 0 ? label : text("uplink_empty"));
+  setText(parts.note, backlogNote(uplink, up));
+  parts.note.hidden = parts.note.textContent === "";
+}
+
+function backlogNote(uplink, up) {
+  if (!up) return text("uplink_held");
+  if (!(uplink.backlog > 0 && uplink.drain_per_s > 0)) return "";
+  const leftMs = (uplink.backlog / uplink.drain_per_s) * 1000;
+  return text("uplink_drain", count(uplink.drain_per_s), spanText(leftMs));
+}
+
+function drawDevices(devices, elapsedMs, onChannel) {
+  const online = devices.filter((device) => device.state === "online").length;
+  const summary = text("devices_summary", count(devices.length), count(online));
+  setText(byId("devices-summary"), devices.length ? summary : "");
+  byId("devices-none").hidden = devices.length > 0;
+  const kindOf = (device) => (KINDS.includes(device.kind) ? device.kind : "other");
+  const kinds = [...KINDS, "other"].map((kind) => ({
+    kind,
+    devices: devices.filter((device) => kindOf(device) === kind),
+  }));
+  const filled = kinds.filter((group) => group.devices.length > 0);
+  follow(byId("devices"), filled, (group) => group.kind, makeKind, (parts, group) => {
+    parts.note.hidden = !group.devices.some((device) => device.personal);
+    const key = (device) => device.device + (device.personal ? " personal" : "");
+    const make = (device) => makeDevice(device, onChannel);
+    follow(parts.cards, group.devices, key, make, (card, device) => {
+      drawDevice(card, device, elapsedMs);
+    });
+  });
+}
+
+function makeKind(group) {
+  const note = element("p", "quiet", text("personal_notice"));
+  const cards = element("div", "cards");
+  const title = element("h3", "", text(`kind_${group.kind}`));
+  return { root: element("section", "kind", title, note, cards), note, cards };
+}
+
+function makeDevice(device, onChannel) {
+  const name = element("h4", "");
+  const state = element("p", "state value");
+  const root = element("article", "panel device", element("div", "card-head", name, state));
+  if (device.personal) return { root, name, state };
+  const readings = element("tbody", "");
+  const none = element("p", "quiet", text("readings_none"));
+  const facts = element("dl", "facts");
+  const details = element("details", "", element("summary", "", text("details")), facts);
+  root.append(element("table", "readings", readings), none, details);
+  return { root, name, state, readings, none, facts, details, onChannel };
+}
+
+function drawDevice(card, device, elapsedMs) {
+  setData(card.root, "state", device.state);
+  setText(card.name, inLanguage(device, "name"));
+  setText(card.state, `${STATE_SIGNS[device.state] || "?"} ${stateWord(device)}`);
+  if (device.personal) return;
+  card.none.hidden = device.readings.length > 0;
+  const make = (reading) => makeReading(device, reading, card.onChannel);
+  follow(card.readings, device.readings, (reading) => reading.channel, make, (parts, reading) => {
+    drawReading(parts, reading, elapsedMs);
+  });
+  if (card.details.open || !card.facts.known) drawDeviceFacts(card.facts, device, elapsedMs);
+}
+
+function stateWord(device) {
+  if (!device.personal) return text(`state_${device.state}`);
+  return text(device.state === "online" ? "state_ok" : "state_silent");
+}
+
+function makeReading(device, reading, onChannel) {
+  const label = channelName(reading.channel);
+  const button = element("button", "", label);
+  button.type = "button";
+  button.title = text("reading_chart", label);
+  button.addEventListener("click", () => onChannel(device.device, reading.channel));
+  const value = element("td", "number value");
+  const age = element("td", "number age");
+  const head = element("th", "", button);
+  head.scope = "row";
+  return { root: element("tr", "", head, value, age), value, age };
+}
+
+function drawReading(parts, reading, elapsedMs) {
+  const form = shown(reading.channel, reading.unit);
+  setData(parts.root, "current", String(reading.current));
+  setText(parts.value, `${valueText(reading.value, form)} ${form.unit}`);
+  const age = ageText(reading.age_ms === null ? null : reading.age_ms + elapsedMs);
+  setText(parts.age, reading.current ? age : `${text("reading_old")} · ${age}`);
+}
+
+function drawDeviceFacts(list, device, elapsedMs) {
+  const age = device.last_frame_age_ms;
+  const error = device.clock_uncertainty_us;
+  followFacts(list, [
+    [text("last_frame"), ageText(age === null ? null : age + elapsedMs)],
+    [text("received"), count(device.received)],
+    [text("clock_uncertainty"), error === null ? "–" : `± ${count(error / 1000)} ms`],
+    [text("boot"), count(device.boot)],
+    [text("firmware"), device.firmware || "–"],
+  ]);
+}
+
+function drawIngest(status) {
+  const { ingest, store } = status;
+  followFacts(byId("ingest"), [
+    ...["connections", "frames_per_s", "readings_per_s", "accepted", "duplicates"].map((key) => [
+      text(key),
+      count(ingest[key]),
+    ]),
+    [text("store_frames"), count(store.frames)],
+    [text("viewers"), count(status.console.clients)],
+  ]);
+  const refused = Object.entries(ingest.refused).filter(([, number]) => number > 0);
+  const total = refused.reduce((sum, [, number]) => sum + number, 0);
+  setText(byId("refused-total"), count(total));
+  byId("refused-none").hidden = total > 0;
+  const reason = (key) => (hasText(`refused_${key}`) ? text(`refused_${key}`) : key);
+  followFacts(byId("refused"), refused.map(([key, number]) => [reason(key), count(number)]));
+  setBar(byId("store-bar"), store.bytes / store.size_max);
+  setText(byId("store-word"), text("store_used", bytesText(store.size_max), bytesText(store.bytes)));
+}
