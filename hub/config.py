@@ -1,0 +1,176 @@
+"""hub.toml and devices.toml: the table of all settings, and the checked values."""
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hub.settings import Document, Row, SettingsError, commented
+from protocols.limits import DEVICE_NAME_SIZE_MAX, KEY_SIZE
+
+ROWS = (
+    Row("hub", "id", "hub-1", "", "Name of this hub on the platform.", 1, DEVICE_NAME_SIZE_MAX),
+    Row("hub", "data", "data", "", "Folder of the store, beside this file unless absolute.", 1),
+    Row("hub", "devices", "devices.toml", "", "File with the enrolled devices and their secrets.", 1),
+    Row("ingest", "host", "127.0.0.1", "", "Address that devices dial; 0.0.0.0 for the whole town LAN.", 1),
+    Row("ingest", "port", 4620, "", "TCP port that devices dial; 0 takes a free one.", 0, 65535),
+    Row("ingest", "connections_max", 2000, "connections", "More are refused and counted.", 1, 50000),
+    Row("store", "size_max_mib", 8192, "MiB", "Frames that every uplink has are deleted beyond this, oldest waveforms first; when "
+        "all is undelivered, new frames are refused and stay on the devices.", 64, 1048576),
+    Row("console", "host", "127.0.0.1", "", "Address of the web page; 0.0.0.0 to show it on the town LAN.", 1),
+    Row("console", "port", 8080, "", "Port of the web page; 0 takes a free one.", 0, 65535),
+    Row("quake", "peak_m_s2", 0.5, "m/s2", "Ground acceleration on several nodes that means a quake.", 0.01, 20),
+    Row("quake", "devices_min", 3, "devices", "So many must agree, so that one truck is no quake.", 1, 1000),
+    Row("quake", "window_ms", 3000, "ms", "They must agree within this time.", 100, 60000),
+    Row("river", "watch_m", 2.0, "m", "Stage that raises the mode to watch.", -100, 1000),
+    Row("river", "danger_m", 3.0, "m", "Stage that raises the mode to disaster.", -100, 1000),
+    Row("river", "hysteresis_m", 0.2, "m", "A level counts as left only this far below it.", 0, 10),
+    Row("uplink", "name", "platform", "", "Name of the common platform.", 1, 32),
+    Row("uplink", "host", "127.0.0.1", "", "Address of its MQTT broker.", 1),
+    Row("uplink", "port", 1883, "", "Port of its MQTT broker.", 1, 65535),
+    Row("uplink", "version", "5", "", "MQTT version that the broker speaks.", choices=("5", "3.1.1")),
+    Row("uplink", "keepalive_s", 10, "s", "A dead line is noticed within twice this.", 1, 120),
+    Row("uplink", "backlog_kib_s", 0, "KiB/s", "Pace of the backlog behind the live data; 0: as fast as the platform "
+        "acknowledges.", 0, 10000000),
+    Row("uplink", "user", "", "", "MQTT user; empty for none. Its password: environment HINOMI_UPLINK_PASSWORD.", 0),
+)  # fmt: skip
+LISTS = ("uplink",)
+
+DEVICE_ROWS = (
+    Row("device", "name", None, "", "Name of the device.", 1, DEVICE_NAME_SIZE_MAX),
+    Row("device", "secret", None, "", "Its secret: 64 hexadecimal digits.", 64, 64),
+    Row("device", "kind", "other", "", "What it watches: bridge, river, slope, home, other.",
+        choices=("bridge", "river", "slope", "home", "other")),
+    Row("device", "name_ja", "", "", "Name shown in Japanese.", 0, 80),
+    Row("device", "name_en", "", "", "Name shown in English.", 0, 80),
+    Row("device", "personal", False, "", "Concerns a person: values are never shown on the page."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Device:
+    """One enrolled device."""
+
+    name: str
+    secret: bytes
+    kind: str = "other"
+    name_ja: str = ""
+    name_en: str = ""
+    personal: bool = False
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of one hub. `tables`: table -> name -> value; `uplinks`: one dict each."""
+
+    folder: Path
+    tables: dict[str, dict[str, Any]]
+    uplinks: tuple[dict[str, Any], ...]
+    devices: dict[str, Device] = field(repr=False)
+    secret: bytes = field(repr=False)
+
+    @property
+    def id(self) -> str:
+        """The hub's name."""
+        return str(self.tables["hub"]["id"])
+
+    @property
+    def data(self) -> Path:
+        """Folder of the store."""
+        return self.folder / str(self.tables["hub"]["data"])
+
+
+def load(path: Path) -> Config:
+    """Read hub.toml, devices.toml and the hub's secret; SettingsError where anything is wrong."""
+    document = Document(_text(path), str(path))
+    names = list(dict.fromkeys(row.table for row in ROWS))
+    document.refuse_others(names)
+    tables = {
+        name: document.read_table(ROWS, name, document.data.get(name, {}))
+        for name in names
+        if name not in LISTS
+    }
+    uplinks = document.read_tables(ROWS, "uplink")
+    seen: set[str] = set()
+    for at, uplink in enumerate(uplinks):
+        if uplink["name"] in seen:
+            raise document.error("uplink", "name", "is used twice", "Give each its own.", at=at)
+        seen.add(uplink["name"])
+    folder = path.parent.resolve()
+    devices = load_devices(folder / tables["hub"]["devices"])
+    secret = _secret(folder / "hub.secret")
+    return Config(folder, tables, tuple(uplinks), devices, secret)
+
+
+def load_devices(path: Path) -> dict[str, Device]:
+    """Read devices.toml."""
+    document = Document(_text(path), str(path))
+    document.refuse_others(["device"])
+    devices: dict[str, Device] = {}
+    for at, values in enumerate(document.read_tables(DEVICE_ROWS, "device")):
+        if values["name"] in devices:
+            raise document.error("device", "name", "is enrolled twice", "Remove one.", at=at)
+        try:
+            secret = bytes.fromhex(values["secret"])
+        except ValueError:
+            remedy = "Write 64 hexadecimal digits, as `hinomi hub enroll` does."
+            raise document.error("device", "secret", "is no secret", remedy, at=at) from None
+        devices[values["name"]] = Device(**{**values, "secret": secret})
+    return devices
+
+
+def init(folder: Path, values: dict[tuple[str, str], Any] | None = None) -> Path:
+    """Write hub.toml, devices.toml and hub.secret with safe defaults; never overwrite one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "hub.toml"
+    if path.exists():
+        raise SettingsError(f"{path} exists already", "Edit it, or choose another folder.")
+    for name, text, mode in (
+        ("hub.secret", secrets.token_hex(KEY_SIZE) + "\n", 0o600),
+        ("devices.toml", "# One [[device]] for each board; `hinomi hub enroll NAME` adds one.\n", 0o600),
+        ("hub.toml", "# Settings of the Hinomi hub. Restart the hub after a change.\n\n"
+         + commented(ROWS, values or {}, LISTS), 0o644),
+    ):  # fmt: skip
+        if not (folder / name).exists():
+            _write(folder / name, text, mode)
+    return path
+
+
+def enroll(path: Path, device: Device) -> None:
+    """Append a device to devices.toml; SettingsError when the name is taken."""
+    if device.name in load_devices(path):
+        raise SettingsError(f"{device.name} is enrolled already", "Choose another name.")
+    values = {("device", row.name): getattr(device, row.name) for row in DEVICE_ROWS}
+    values["device", "secret"] = device.secret.hex()
+    lines = commented(DEVICE_ROWS, values, ("device",)).splitlines()
+    text = "\n" + "\n".join(line for line in lines if not line.startswith("#")) + "\n"
+    with path.open("a") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        remedy = "Run `hinomi hub init FOLDER` first, or name the right file with --config."
+        raise SettingsError(f"{path} cannot be read: {error.strerror}", remedy) from None
+
+
+def _secret(path: Path) -> bytes:
+    try:
+        secret = bytes.fromhex(_text(path).strip())
+    except ValueError:
+        secret = b""
+    if len(secret) != KEY_SIZE:
+        remedy = "Restore it from the backup; without it the platform refuses the hub's own records."
+        raise SettingsError(f"{path} holds no secret of {KEY_SIZE} bytes", remedy)
+    return secret

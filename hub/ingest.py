@@ -1,0 +1,335 @@
+"""Frames of devices into the store: one `Peer` for each connection, whatever link it came by.
+
+A peer is given whole frames and a time, and gives back bytes through its link. Only what the store has committed
+is acknowledged; a welcome, too, waits for a commit, so that what it calls durable is.
+"""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from hub.config import Device
+from hub.store import Group, Store
+from protocols.batch import read_record_head
+from protocols.cose import DeviceKeys, sender_of
+from protocols.errors import RemoteProtocolError
+from protocols.limits import RANGES_MAX, TIME_EXCHANGE_INTERVAL_MS
+from protocols.messages import ACK, BYE, COMMAND, HELLO, RESULT, TIME_REPLY, WELCOME
+from protocols.session import OPEN, HubSession
+from protocols.vocabulary import (
+    BYE_OVERLOADED,
+    BYE_PROTOCOL,
+    BYE_STOPPING,
+    BYE_SUPERSEDED,
+    KIND_SESSION_FIRST,
+)
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_MS = 5000
+_BYE_OF_REASON = {"superseded": BYE_SUPERSEDED, "overloaded": BYE_OVERLOADED, "stopping": BYE_STOPPING}
+
+
+class Link(Protocol):
+    """What a peer needs of the link it came by."""
+
+    def write(self, frames: list[bytes]) -> None:
+        """Send whole frames."""
+
+    def close(self) -> None:
+        """Send what is written, then close."""
+
+    def resume(self) -> None:
+        """Read again after take() answered that reading should pause."""
+
+
+class Ingest:
+    """All peers, the refusals, and what the rest of the hub wants to hear.
+
+    is_wanted(device, lane): whether somebody reads such frames behind the commit.
+    on_time(device, boot, device_us, sent_us, received_us); on_result(device, fields); on_hello(device, fields).
+    """
+
+    def __init__(self, store: Store, devices: dict[str, Device], mode: Callable[[], tuple[int, bool]]) -> None:
+        self.store = store
+        self.devices = devices
+        self.mode = mode
+        self._keys: dict[str, DeviceKeys] = {}
+        self.peers: dict[str, Peer] = {}
+        self.waiting: set[Peer] = set()
+        self.paused: list[Link] = []
+        self.refused: Counter[str] = Counter()
+        self.accepted: Counter[str] = Counter()
+        self.is_wanted: Callable[[str, int], bool] = lambda device, lane: False
+        self.on_time: Callable[[str, int, int, int, int], None] = lambda *_: None
+        self.on_result: Callable[[str, dict[str, Any]], None] = lambda *_: None
+        self.on_hello: Callable[[str, dict[str, Any]], None] = lambda *_: None
+        self.on_frames: Callable[[str, int], None] = lambda *_: None
+        store.on_commit.append(self._committed)
+        store.on_failure.append(self._failed)
+
+    def keys_of(self, device: str) -> DeviceKeys:
+        """Return the keys of an enrolled device; RemoteProtocolError("unknown_device") otherwise."""
+        keys = self._keys.get(device)
+        if keys is None:
+            enrolled = self.devices.get(device)
+            if enrolled is None:
+                raise RemoteProtocolError("unknown_device", device)
+            keys = self._keys[device] = DeviceKeys(device, enrolled.secret)
+        return keys
+
+    def refuse(self, reason: str, detail: str, who: str) -> None:
+        """Count a refusal."""
+        self.refused[reason] += 1
+        log.warning("refused %s: %s %s", who or "a connection", reason, detail[:64])
+
+    def _committed(self, group: Group) -> None:
+        for peer, flat in group.waiting.items():
+            peer.committed(flat)
+        if self.paused and not self.store.is_busy():
+            paused, self.paused = self.paused, []
+            for link in paused:
+                link.resume()
+
+    def _failed(self, _reason: str) -> None:
+        for peer in [*self.peers.values(), *self.waiting]:
+            peer.end("overloaded")
+        paused, self.paused = self.paused, []
+        for link in paused:
+            link.resume()
+
+    def tick(self, now_us: int) -> None:
+        """Ask for the time where it is due, end what went silent. To be called about once a second."""
+        for peer in [*self.peers.values(), *self.waiting]:
+            peer.tick(now_us)
+
+    def command_all(self, code: int, arguments: list[Any]) -> int:
+        """Send a command to every open device; return how many."""
+        for peer in self.peers.values():
+            peer.command(code, arguments)
+        return len(self.peers)
+
+    def stop(self) -> None:
+        """Say good-bye to all."""
+        for peer in [*self.peers.values(), *self.waiting]:
+            peer.end("stopping")
+
+    def statistics(self) -> dict[str, Any]:
+        """Return counters for the console."""
+        return {
+            "connections": len(self.peers) + len(self.waiting),
+            "accepted": sum(self.accepted.values()),
+            "duplicates": self.store.counters["duplicates"],
+            "refused": dict(self.refused),
+        }
+
+
+class Peer:
+    """One connection of one device, from its first frame to its end."""
+
+    def __init__(self, ingest: Ingest, link: Link, now_us: int) -> None:
+        self._ingest = ingest
+        self._link = link
+        self._made_us = now_us
+        self._session: HubSession | None = None
+        self._asked_us = now_us
+        self._hello: dict[str, Any] = {}
+        self._commands = 0
+        self.device = ""
+        self.is_over = False
+        ingest.waiting.add(self)
+
+    def take(self, frames: list[bytes], now_us: int) -> bool:
+        """Take whole frames in order; False when the link should stop reading until resume()."""
+        ingest = self._ingest
+        try:
+            at = 0
+            while at < len(frames) and not self.is_over:
+                if self._session is not None and self._session.state == OPEN:
+                    at = self._take_records(frames, at, now_us)
+                if at < len(frames) and not self.is_over:
+                    self._take_message(frames[at], now_us)
+                    at += 1
+        except RemoteProtocolError as error:
+            self.refuse(error.reason, str(error))
+        ingest.store.flush()
+        if ingest.store.is_busy() and not self.is_over:
+            ingest.paused.append(self._link)
+            return False
+        return True
+
+    def _take_records(self, frames: list[bytes], at: int, now_us: int) -> int:
+        """Take records up to the first message; return its position. The hot path of the hub."""
+        ingest, session = self._ingest, self._session
+        assert session is not None
+        store, device = ingest.store, self.device
+        if store.is_full:
+            self.end("overloaded")
+            return at
+        mac = session.keys.up
+        open_frame, append, waiting = mac.open_record, store.append, store.group.waiting
+        flat = waiting.get(self)
+        if flat is None:
+            flat = []
+        taken = 0
+        start = at
+        wanted = [ingest.is_wanted(device, lane) for lane in range(4)]
+        for frame in frames[at:] if at else frames:
+            payload = open_frame(frame)
+            if payload is None:
+                break
+            _, boot, index, lane = read_identity(payload)
+            if append(device, boot, index, lane, frame):
+                taken += 1
+                if wanted[lane]:
+                    store.group.readings.append((device, lane, payload))
+            if flat and flat[-1] == index and flat[-3] == boot:
+                flat[-1] = index + 1
+            else:
+                flat += (boot, index, index + 1)
+            at += 1
+        if at > start:
+            waiting[self] = flat
+            session.heard(now_us)
+            ingest.accepted[device] += taken
+            ingest.on_frames(device, taken)
+        return at
+
+    def _take_message(self, frame: bytes, now_us: int) -> None:
+        if self._session is None:
+            self.device = sender_of(frame)
+            keys = self._ingest.keys_of(self.device)
+            self._session = HubSession(keys, os.urandom(8), now_us)
+        for kind, fields in self._session.receive(frame, now_us):
+            if kind < KIND_SESSION_FIRST:
+                raise RemoteProtocolError("unexpected", "record")
+            self._handle(kind, fields, now_us)
+        self._flush()
+
+    def _handle(self, kind: int, fields: dict[str, Any], now_us: int) -> None:
+        if kind == HELLO:
+            self._hello = fields
+            self._ingest.store.group.waiting[self] = self._held(fields["log"])
+            self._ingest.on_hello(self.device, fields)
+        elif kind == TIME_REPLY:
+            if self._ingest.peers.get(self.device) is not self:
+                self._replace()
+            ends = (fields["device_us"], fields["hub_us"], now_us)
+            self._ingest.on_time(self.device, self._hello["boot"], *ends)
+        elif kind == RESULT:
+            self._ingest.on_result(self.device, fields)
+        elif kind == BYE:
+            self.end("")
+
+    def _held(self, extents: list[list[int]]) -> list[int]:
+        """Return the flat (boot, first, next) of what a device holds and the store has accepted."""
+        held: list[int] = []
+        for boot, first, following in extents:
+            ranges = self._ingest.store.seen.get((self.device, boot))
+            for low, high in ranges.pairs() if ranges else ():
+                low, high = max(low, first), min(high, following)
+                if low < high:
+                    held += (boot, low, high)
+        return held
+
+    def _replace(self) -> None:
+        # Only now is it proven that this peer holds the secret and is no recording.
+        ingest = self._ingest
+        older = ingest.peers.get(self.device)
+        if older is not None:
+            ingest.refused["superseded"] += 1
+            older.end("superseded")
+        ingest.waiting.discard(self)
+        ingest.peers[self.device] = self
+
+    def committed(self, flat: list[int]) -> None:
+        """Acknowledge what a commit made durable. flat: boot, first, next, .."""
+        session = self._session
+        if self.is_over or session is None:
+            return
+        ranges = [flat[at : at + 3] for at in range(0, len(flat), 3)]
+        if session.state != OPEN:
+            mode, drill = self._ingest.mode()
+            fields = {"mode": mode, "drill": drill, "durable": ranges[:RANGES_MAX]}
+            session.welcome(fields, self._now_us())
+            ranges = ranges[RANGES_MAX:]
+            if ranges:
+                log.info("%s holds more ranges than a welcome carries", self.device)
+        else:
+            for at in range(0, len(ranges), RANGES_MAX):
+                session.send(ACK, {"durable": ranges[at : at + RANGES_MAX]})
+        self._flush()
+
+    def _now_us(self) -> int:
+        return monotonic_us()
+
+    def command(self, code: int, arguments: list[Any]) -> None:
+        """Send a command."""
+        assert self._session is not None
+        self._commands += 1
+        self._session.send(COMMAND, {"id": self._commands, "code": code, "arguments": arguments})
+        self._flush()
+
+    def tick(self, now_us: int) -> None:
+        """Ask for the time when due; end a silent peer."""
+        session = self._session
+        if session is None:
+            if now_us - self._made_us > TIME_EXCHANGE_INTERVAL_MS * 1000:
+                self.refuse("silent", "no hello")
+        elif now_us > session.deadline_us():
+            self.refuse("silent", "")
+        elif session.state == OPEN and now_us - self._asked_us > TIME_EXCHANGE_INTERVAL_MS * 1000:
+            self._asked_us = now_us
+            session.ask_time(now_us)
+            self._flush()
+
+    def refuse(self, reason: str, detail: str) -> None:
+        """Count the reason and end the connection."""
+        if not self.is_over:
+            self._ingest.refuse(reason, detail, self.device)
+            self.end(reason)
+
+    def end(self, reason: str) -> None:
+        """Say good-bye where there is a session, and close."""
+        if self.is_over:
+            return
+        self.is_over = True
+        session = self._session
+        if session is not None and session.state == OPEN and reason:
+            code = _BYE_OF_REASON.get(reason, BYE_PROTOCOL)
+            session.send(BYE, {"reason": code, "retry_after_ms": RETRY_AFTER_MS})
+            self._flush()
+        self._link.close()
+        self.gone()
+
+    def gone(self, is_between_frames: bool = True) -> None:
+        """Note that the link is closed."""
+        if not self.is_over and not is_between_frames:
+            self._ingest.refuse("truncated", "", self.device)
+        self.is_over = True
+        self._ingest.waiting.discard(self)
+        if self._ingest.peers.get(self.device) is self:
+            del self._ingest.peers[self.device]
+
+    def _flush(self) -> None:
+        if self._session is not None:
+            output = self._session.take_output()
+            if output:
+                self._link.write(output)
+
+
+def read_identity(payload: bytes) -> tuple[int, int, int, int]:
+    """Return (kind, boot, index, lane)."""
+    return read_record_head(payload)[:4]  # type: ignore[return-value]
+
+
+def monotonic_us() -> int:
+    """Return the hub's monotonic clock."""
+    import time
+
+    return time.monotonic_ns() // 1000
+
+
+__all__ = ["WELCOME", "Ingest", "Link", "Peer", "monotonic_us"]

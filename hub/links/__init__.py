@@ -1,0 +1,1 @@
+"""Ways that frames reach the hub: bytes in, bytes out."""

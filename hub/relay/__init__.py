@@ -1,0 +1,1 @@
+"""Store -> platforms: one file for each kind of uplink, one durable cursor each."""

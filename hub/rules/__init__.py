@@ -1,0 +1,1 @@
+"""Readings -> findings; one file for each kind of watch."""
