@@ -1,0 +1,251 @@
+"""Reads and checks config.json, whole, before anything starts.
+
+Every setting is a row (key, sort, default, allowed): sort says what the value may be, default
+REQUIRED or the value of an absent key; allowed is for people. Unknown keys are refused.
+"""
+
+from agent.policy import PACE_KEYS, Policy
+from protocols.limits import DEVICE_NAME_SIZE_MAX
+from protocols.vocabulary import LANE_STATE, MODE_NAMES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+REQUIRED = "required"
+ABSENT = "absent"  # may be left out, and is then not there at all
+
+NUMBER_MAX = 0x7FFFFFFF
+
+# Sorts: "text"; "bool"; a tuple (low, high) of integers; a list of allowed values; "table";
+# "tables".
+DEVICE_ROWS = (
+    ("device", "text", REQUIRED, "1 to 16 bytes, the name under which the hub knows it"),
+    ("secret", "text", REQUIRED, "64 hexadecimal digits"),
+    ("profile", "text", "", "a name of boards/devices"),
+    ("hub", "table", REQUIRED, "a table with host and port"),
+    ("sensors", "tables", REQUIRED, "a list with a table for each sensor"),
+    ("policy", "table", REQUIRED, "a table with normal, and watch and disaster where they differ"),
+    ("led_pin", (0, 99), ABSENT, "the number of a pin, lit by the command identify"),
+)
+HUB_ROWS = (
+    ("host", "text", REQUIRED, "a name or address"),
+    ("port", (1, 65535), REQUIRED, "1 to 65535"),
+)
+SENSOR_ROWS = (
+    ("name", "text", REQUIRED, "a word of 1 to 32 characters, another for each sensor"),
+    ("driver", "text", REQUIRED, ""),
+    ("lane", (0, 3), LANE_STATE, "0 alert, 1 life, 2 state, 3 wave"),
+    ("personal", "bool", False, "true or false"),
+    ("encoding", ["packed", "plain"], "packed", '"packed" or "plain"'),
+    ("trigger", "table", ABSENT, "a table with peak_raw and hold_ms"),
+)
+TRIGGER_ROWS = (
+    ("peak_raw", (1, NUMBER_MAX), REQUIRED, "1 or more, in raw units of the sensor"),
+    ("hold_ms", (100, 3_600_000), 1000, "100 to 3600000"),
+)
+POLICY_ROWS = (
+    ("on", "bool", ABSENT, "true or false"),
+    ("lane", (0, 3), ABSENT, "0 alert, 1 life, 2 state, 3 wave"),
+    ("report_ms", (100, 86_400_000), ABSENT, "100 to 86400000"),
+    ("every_ms", (10, 86_400_000), ABSENT, "10 to 86400000"),
+    ("rate_mhz", (1, 4_000_000), ABSENT, "1 to 4000000"),
+)
+
+_PIN = (0, 99)
+_BUS = (0, 15)
+_ADDRESS = (8, 119)
+_ANY = (-NUMBER_MAX, NUMBER_MAX)
+_U16 = (0, 65535)
+# driver -> its own settings: how it is wired and scaled. The drivers say what they mean.
+DRIVER_ROWS = {
+    "adxl355": (
+        ("spi", _BUS, REQUIRED, "the number of an SPI bus"),
+        ("cs", _PIN, REQUIRED, "the number of the chip select pin"),
+        ("sync_pin", _PIN, ABSENT, "the number of the pin that gives the sync pulses"),
+        ("rate_mhz", (3906, 4_000_000), REQUIRED, "3906 to 4000000"),
+        ("range_g", [2, 4, 8], ABSENT, "2, 4 or 8"),
+        ("shift", (0, 16), ABSENT, "0 to 16"),
+    ),
+    "nau7802": (
+        ("i2c", _BUS, REQUIRED, "the number of an I2C bus"),
+        ("address", _ADDRESS, ABSENT, "8 to 119"),
+    ),
+    "ads1115": (
+        ("i2c", _BUS, REQUIRED, "the number of an I2C bus"),
+        ("address", _ADDRESS, ABSENT, "8 to 119"),
+    ),
+    "tmp117": (
+        ("i2c", _BUS, REQUIRED, "the number of an I2C bus"),
+        ("address", _ADDRESS, ABSENT, "8 to 119"),
+    ),
+    "a02yyuw": (
+        ("uart", _BUS, REQUIRED, "the number of a serial port"),
+        ("height_mm", _ANY, REQUIRED, "height of the sensor above the datum in mm"),
+        ("every_ms", (100, 86_400_000), ABSENT, "100 to 86400000"),
+    ),
+    "soil_moisture": (
+        ("adc", _PIN, REQUIRED, "the number of an analogue input"),
+        ("dry_u16", _U16, REQUIRED, "0 to 65535"),
+        ("wet_u16", _U16, REQUIRED, "0 to 65535"),
+        ("every_ms", (100, 86_400_000), ABSENT, "100 to 86400000"),
+    ),
+    "digital_input": (
+        ("pin", _PIN, REQUIRED, "the number of a pin"),
+        ("active", ["high", "low"], ABSENT, '"high" or "low"'),
+        ("pull", ["up", "down", "none"], ABSENT, '"up", "down" or "none"'),
+        ("debounce_ms", (0, 10_000), ABSENT, "0 to 10000"),
+    ),
+}
+
+
+class ConfigError(Exception):
+    """A setting is wrong. key: its path, as in "sensors[0].lane"; allowed: what it may be."""
+
+    def __init__(self, key: str, problem: str, allowed: str) -> None:
+        Exception.__init__(self, "%s %s; allowed: %s" % (key, problem, allowed))
+        self.key = key
+        self.problem = problem
+        self.allowed = allowed
+
+
+class SensorRow:
+    """One sensor:
+
+    Name, lane, personal, plain; trigger: (peak_raw, hold_ms) or None; settings: for its driver.
+    """
+
+    def __init__(self, name: str, driver: str, row: "dict[str, Any]") -> None:
+        self.name = name
+        self.driver = driver
+        self.lane = row["lane"]
+        self.personal = row["personal"]
+        self.plain = row["encoding"] == "plain"
+        self.trigger: tuple[int, int] | None = None
+        self.settings: dict[str, Any] = {}
+
+
+class Config:
+    """The checked configuration of one device. secret: 32 bytes."""
+
+    def __init__(self, table: "dict[str, Any]") -> None:
+        """table: what config.json holds. ConfigError names the first thing that is wrong."""
+        row = _checked(table, DEVICE_ROWS, "")
+        self.device = _device_name(row["device"])
+        self.secret = _secret(row["secret"])
+        self.profile = row["profile"]
+        hub = _checked(row["hub"], HUB_ROWS, "hub.")
+        self.host = hub["host"]
+        self.port = hub["port"]
+        self.led_pin = row.get("led_pin")
+        self.sensors = _sensors(row["sensors"])
+        lanes = {sensor.name: sensor.lane for sensor in self.sensors}
+        self.policy = Policy(_policy_rows(row["policy"], self.sensors), lanes)
+
+
+def _device_name(name: str) -> str:
+    if not 1 <= len(name.encode()) <= DEVICE_NAME_SIZE_MAX:
+        raise ConfigError("device", "is empty or too long", DEVICE_ROWS[0][3])
+    return name
+
+
+def _secret(text: str) -> bytes:
+    try:
+        secret = bytes.fromhex(text)
+    except ValueError:
+        secret = b""
+    if len(text) != 64 or len(secret) != 32:
+        raise ConfigError("secret", "is no key", DEVICE_ROWS[1][3])
+    return secret
+
+
+def _sensors(tables: "list[Any]") -> "list[SensorRow]":
+    sensors = []
+    names = []
+    for position, table in enumerate(tables):
+        where = "sensors[%d]." % position
+        sensor = _sensor(table, where)
+        if sensor.name in names or not 1 <= len(sensor.name) <= 32:
+            raise ConfigError(
+                where + "name", "is used twice, empty or too long", SENSOR_ROWS[0][3]
+            )
+        names.append(sensor.name)
+        sensors.append(sensor)
+    return sensors
+
+
+def _sensor(table: "Any", where: str) -> SensorRow:
+    known = {row[0] for row in SENSOR_ROWS}
+    if not isinstance(table, dict):
+        raise ConfigError(where[:-1], "is no table", "a table for each sensor")
+    row = _checked({key: table[key] for key in table if key in known}, SENSOR_ROWS, where)
+    driver = row["driver"]
+    if driver not in DRIVER_ROWS:
+        raise ConfigError(
+            where + "driver", "is unknown: " + driver, ", ".join(sorted(DRIVER_ROWS))
+        )
+    own = {key: table[key] for key in table if key not in known}
+    sensor = SensorRow(row["name"], driver, row)
+    sensor.settings = _checked(own, DRIVER_ROWS[driver], where)
+    sensor.settings["name"] = sensor.name
+    if "trigger" in row:
+        trigger = _checked(row["trigger"], TRIGGER_ROWS, where + "trigger.")
+        sensor.trigger = (trigger["peak_raw"], trigger["hold_ms"])
+    return sensor
+
+
+def _policy_rows(table: "dict[str, Any]", sensors: "list[SensorRow]") -> "dict[str, Any]":
+    rows: dict[str, Any] = {"normal": {}}
+    by_name = {sensor.name: sensor for sensor in sensors}
+    for mode in table:
+        if mode not in MODE_NAMES:
+            raise ConfigError("policy." + mode, "is unknown", ", ".join(MODE_NAMES))
+        rows[mode] = {}
+        for name in table[mode]:
+            where = "policy.%s.%s" % (mode, name)
+            if name not in by_name:
+                raise ConfigError(where, "is no sensor", ", ".join(sorted(by_name)))
+            rows[mode][name] = _policy_row(table[mode][name], by_name[name], where + ".")
+    return rows
+
+
+def _policy_row(table: "Any", sensor: SensorRow, where: str) -> "dict[str, Any]":
+    row = _checked(table, POLICY_ROWS, where)
+    known = [setting[0] for setting in DRIVER_ROWS[sensor.driver]]
+    for key in PACE_KEYS:
+        if key in row and key not in known:
+            allowed = "settings of %s: %s" % (sensor.driver, ", ".join(known))
+            raise ConfigError(where + key, "means nothing to this sensor", allowed)
+    return row
+
+
+def _checked(table: "Any", rows: "tuple[Any, ...]", where: str) -> "dict[str, Any]":
+    """Return the table with its defaults; ConfigError for what the rows do not allow."""
+    if not isinstance(table, dict):
+        raise ConfigError(where[:-1] or "the file", "is no table", "a table")
+    known = [row[0] for row in rows]
+    for key in table:
+        if key not in known:
+            raise ConfigError(where + str(key), "is unknown", ", ".join(known))
+    result = {}
+    for key, sort, default, allowed in rows:
+        if key in table:
+            if not _fits(table[key], sort):
+                raise ConfigError(where + key, "does not fit: %r" % (table[key],), allowed)
+            result[key] = table[key]
+        elif default is REQUIRED:
+            raise ConfigError(where + key, "is missing", allowed)
+        elif default is not ABSENT:
+            result[key] = default
+    return result
+
+
+def _fits(value: "Any", sort: "Any") -> bool:
+    if isinstance(sort, tuple):
+        return (
+            isinstance(value, int) and not isinstance(value, bool) and sort[0] <= value <= sort[1]
+        )
+    if isinstance(sort, list):
+        return value in sort and not isinstance(value, bool)
+    wanted = {"text": str, "bool": bool, "table": dict, "tables": list}[sort]
+    return isinstance(value, wanted)

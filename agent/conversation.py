@@ -1,0 +1,117 @@
+"""One session with the hub over one connection: frames out, acknowledgements in. No I/O.
+
+A frame that was sent stays in the flash log until the hub acknowledges it: a hub that dies at any
+byte loses nothing, the next conversation sends it again.
+"""
+
+from protocols.batch import read_record_head
+from protocols.limits import RANGES_MAX, WINDOW_FRAMES_MAX
+from protocols.messages import ACK, BYE, COMMAND, RESULT, WELCOME
+from protocols.portable import const
+from protocols.session import CLOSED, OPEN
+from protocols.vocabulary import LANE_LIFE, LANE_WAVE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from agent.flashlog import FlashLog
+    from agent.operation import Operation
+    from protocols.session import DeviceSession
+
+# Places in the window that bulk frames leave free, so that an alert need not wait for an ack.
+WINDOW_URGENT = const(16)
+
+
+class Conversation:
+    """session: new. flashlog: mounted. operation: obeys commands."""
+
+    def __init__(
+        self, session: "DeviceSession", flashlog: "FlashLog", operation: "Operation"
+    ) -> None:
+        self._session = session
+        self._flashlog = flashlog
+        self._operation = operation
+        self._in_flight: list[tuple[int, int]] = []  # (boot, index), at most WINDOW_FRAMES_MAX
+        self.retry_after_ms = 0
+        self.frames_sent = 0
+
+    def start(self, boot: int, firmware: str, profile: str, reset_cause: str) -> None:
+        """Say hello."""
+        self._session.start(
+            {
+                "boot": boot,
+                "firmware": firmware,
+                "profile": profile,
+                "mode": self._operation.mode,
+                "drill": self._operation.drill,
+                "reset_cause": reset_cause,
+                "log": self._flashlog.extent()[:RANGES_MAX],
+            }
+        )
+
+    def is_open(self) -> bool:
+        """Tell whether the hub takes frames."""
+        return self._session.state == OPEN
+
+    def is_over(self) -> bool:
+        """Tell whether the hub said good-bye."""
+        return self._session.state == CLOSED
+
+    def deadline_us(self) -> int:
+        """Return when the connection is dead unless a frame arrives before."""
+        return self._session.deadline_us()
+
+    def receive(self, frame: bytes, now_us: int) -> None:
+        """Take a frame of the hub; RemoteProtocolError ends the conversation."""
+        for kind, fields in self._session.receive(frame, now_us):
+            if kind == WELCOME:
+                self._free(fields["durable"])
+                self._operation.change_mode(fields["mode"], fields["drill"], now_us)
+            elif kind == ACK:
+                self._free(fields["durable"])
+            elif kind == COMMAND:
+                self._obey(fields, now_us)
+            elif kind == BYE:
+                self.retry_after_ms = fields["retry_after_ms"]
+
+    def take_output(self) -> "list[bytes]":
+        """Return what to send now:
+
+        The session's own messages, then frames, most urgent lane first.
+        """
+        output = self._session.take_output()
+        while self.is_open():
+            frame = self._next_frame()
+            if frame is None:
+                break
+            output.append(frame)
+        return output
+
+    def _next_frame(self) -> "bytes | None":
+        count = len(self._in_flight)
+        if count >= WINDOW_FRAMES_MAX:
+            return None
+        lane_max = LANE_WAVE if count < WINDOW_FRAMES_MAX - WINDOW_URGENT else LANE_LIFE
+        handle = self._flashlog.next_unsent(lane_max)
+        if handle is None:
+            return None
+        frame = self._flashlog.read_frame(handle)
+        self._flashlog.mark_in_flight(handle)
+        head = read_record_head(self._session.keys.up.peek(frame))
+        self._in_flight.append((head[1], head[2]))
+        self.frames_sent += 1
+        return frame
+
+    def _free(self, ranges: "list[Any]") -> None:
+        for boot, first, following in ranges:
+            self._flashlog.free(boot, first, following)
+            self._in_flight = [
+                sent
+                for sent in self._in_flight
+                if sent[0] != boot or not first <= sent[1] < following
+            ]
+
+    def _obey(self, fields: "dict[str, Any]", now_us: int) -> None:
+        status, detail = self._operation.obey(fields["code"], fields["arguments"], now_us)
+        self._session.send(RESULT, {"id": fields["id"], "status": status, "detail": detail})

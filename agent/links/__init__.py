@@ -1,0 +1,8 @@
+"""Links: one way frames travel each. All have one face:
+
+name
+await open() -> connection      LinkError where that fails
+    await receive() -> frames   the next ones, at least one; LinkError at the end;
+    RemoteProtocolError for noise send(frame)                 queue await drain()
+    until the queue is short; LinkError close()
+"""

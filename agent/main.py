@@ -1,0 +1,161 @@
+"""The agent: the only file that picks the parts and starts the tasks.
+
+config.json -> sensors -> sampler -> sealer -> flash log -> uplink -> link -> hub
+                             operation <- commands of the hub <-
+"""
+
+import asyncio
+
+from agent import drivers
+from agent.clock import US_PER_MS, US_PER_S, sleep_ms, sleep_us
+from agent.config import Config, ConfigError
+from agent.flashlog import FlashLog
+from agent.links.tcp import TcpLink
+from agent.log import Log
+from agent.operation import Operation
+from agent.sampler import Sampler
+from agent.sealer import Sealer
+from agent.sensor import Sensor
+from agent.supervisor import Beats, Supervisor
+from agent.uplink import Uplink
+from protocols.cose import DeviceKeys
+from protocols.portable import const
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+FIRMWARE = "hinomi-agent 0.1.0"
+KEY_STOPPED = const(2)  # of the flash log's kept values: the boot that ended in good order
+# Erasing stops a board's processor for tens of ms: only where no sensor is due for so long.
+ERASE_WINDOW_US = const(60_000)
+DRAIN_MS_MAX = const(10_000)  # how long a stop waits for the hub to take what is left
+_BEAT_MARGIN_US = const(5_000_000)
+
+
+class Agent:
+    """One boot of one device.
+
+    Board: the hardware port. table: what config.json holds; ConfigError.
+    """
+
+    def __init__(self, board: "Any", table: "dict[str, Any]", echo: bool = True) -> None:
+        config = Config(table)
+        check_drivers(board, config)
+        self._board = board
+        self._config = config
+        self.log = Log(board.clock, echo=echo)
+        self.flashlog = FlashLog(board.flash())
+        self.flashlog.mount()
+        self.boot = self.flashlog.next_boot()
+        keys = DeviceKeys(config.device, config.secret)
+        self.sealer = Sealer(keys, self.flashlog, self.boot, board.random)
+        sensors = [Sensor(board, row, self.log) for row in config.sensors]
+        self.sampler = Sampler(sensors, config.policy, self.sealer)
+        led = None if config.led_pin is None else board.pin(config.led_pin, "out", "none")
+        self.operation = Operation(self.sampler, self.flashlog, self.log, led)
+        self._beats = Beats()
+        self.supervisor = Supervisor(board, self.log, self._beats)
+        self.uplink = Uplink(
+            board,
+            TcpLink(board, config.host, config.port),
+            keys,
+            flashlog=self.flashlog,
+            operation=self.operation,
+            beats=self._beats,
+            log=self.log,
+            greeting=self._greeting,
+        )
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Frame what waits, let the hub take it for a while, and end run()."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until stop(); or for ever."""
+        supervisor = self.supervisor
+        sampling = asyncio.create_task(supervisor.keep_running("sampler", self._sample))
+        others = [
+            asyncio.create_task(supervisor.keep_running("uplink", self.uplink.run)),
+            asyncio.create_task(supervisor.feed_watchdog()),
+        ]
+        try:
+            await sampling
+            await self._drain()
+        finally:
+            for task in [*others, sampling]:
+                task.cancel()
+            await asyncio.gather(sampling, *others, return_exceptions=True)
+
+    def statistics(self) -> "dict[str, Any]":
+        """Return the counters of all parts."""
+        return {
+            "boot": self.boot,
+            "frames": self.sealer.next_index,
+            "mode": self.operation.mode,
+            "drill": self.operation.drill,
+            "restarts": self.supervisor.restarts_count,
+            "flash": self.flashlog.statistics(),
+            "sensors": self.sampler.statistics(),
+            "uplink": self.uplink.statistics(),
+        }
+
+    async def _sample(self) -> None:
+        self._name_power_loss()
+        self.sampler.follow(self.operation.mode, self._now_us())
+        while not self._stopping.is_set():
+            framed = self.sealer.next_index
+            now_us = self._now_us()
+            next_us = self.sampler.run_due(now_us)
+            self.operation.run_due(now_us)
+            if self.sealer.next_index != framed:
+                self.uplink.wake()
+            if next_us - self._now_us() > ERASE_WINDOW_US:
+                self.flashlog.prepare()
+            self._beats.expect("sampler", next_us + _BEAT_MARGIN_US)
+            await sleep_us(min(next_us, now_us + US_PER_S) - self._now_us())
+        self.sampler.flush(self._now_us())
+        self.flashlog.keep(KEY_STOPPED, self.boot.to_bytes(4, "big"))
+        self.uplink.wake()
+
+    def _name_power_loss(self) -> None:
+        stopped = self.flashlog.kept(KEY_STOPPED) or b""
+        ended_well = int.from_bytes(stopped, "big") == self.boot - 1
+        if self.sealer.next_index == 0 and self.boot > 1 and not ended_well:
+            self.sealer.append_power_loss(self._now_us())
+
+    async def _drain(self) -> None:
+        until_us = self._now_us() + DRAIN_MS_MAX * US_PER_MS
+        while self.flashlog.pending_count() and self._now_us() < until_us:
+            await sleep_ms(20)
+
+    def _greeting(self) -> "tuple[int, str, str, str]":
+        cause = str(self._board.reset_cause)
+        if self.supervisor.last_crash:
+            cause = cause + "; " + self.supervisor.last_crash
+        return self.boot, FIRMWARE, self._config.profile, cause
+
+    def _now_us(self) -> int:
+        now_us: int = self._board.clock.now_us()
+        return now_us
+
+
+def check_drivers(board: "Any", config: Config) -> None:
+    """Make every driver once with the settings of every mode;
+
+    ConfigError where one refuses them.
+    """
+    for row in config.sensors:
+        for rule in config.policy.rules_of(row.name):
+            settings = dict(row.settings)
+            settings.update(rule.pace)
+            try:
+                drivers.create(row.driver, board, settings)
+            except ValueError as error:
+                raise ConfigError("sensor " + row.name, "cannot be set so", str(error))
+
+
+async def run(board: "Any", table: "dict[str, Any]") -> None:
+    """Run the agent on a board until its power goes."""
+    await Agent(board, table).run()

@@ -1,0 +1,74 @@
+"""Keeps the agent's tasks alive, and tells the watchdog whether they are.
+
+A task that crashes is started again, and counted; what it died of goes out with the next hello.
+The watchdog is fed only while every task keeps its promises: before it waits, a task says by when
+it will be back.
+"""
+
+from agent.clock import US_PER_S, sleep_ms
+from protocols.portable import const
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from agent.log import Log
+
+RESTART_MS = const(1000)
+FEED_MS = const(1000)
+RESTART_GRACE_US = const(10 * US_PER_S)
+CRASH_SIZE_MAX = const(96)
+
+
+class Beats:
+    """By when each task promised to be back, on the boot clock."""
+
+    def __init__(self) -> None:
+        self._promises: dict[str, int] = {}
+
+    def expect(self, task: str, by_us: int) -> None:
+        """The task will be back by then."""
+        self._promises[task] = by_us
+
+    def late(self, now_us: int) -> "list[str]":
+        """Return the tasks that broke their promise."""
+        return [task for task in self._promises if self._promises[task] < now_us]
+
+
+class Supervisor:
+    """Runs tasks of one board. last_crash: what a task died of, or ""."""
+
+    def __init__(self, board: "Any", log: "Log", beats: Beats) -> None:
+        self._board = board
+        self._log = log
+        self._beats = beats
+        self.restarts_count = 0
+        self.last_crash = ""
+
+    async def keep_running(self, name: str, job: "Any") -> None:
+        """Await job() until it returns; start it again when it raises."""
+        while True:
+            try:
+                await job()
+                return
+            except Exception as error:
+                # The one broad except: whatever a task dies of, the others and the data must live
+                # on.
+                self.restarts_count += 1
+                crash = "%s: %s: %s" % (name, type(error).__name__, error)
+                self.last_crash = crash[:CRASH_SIZE_MAX]
+                self._log.error(crash)
+            grace_us = RESTART_MS * 1000 + RESTART_GRACE_US
+            self._beats.expect(name, self._board.clock.now_us() + grace_us)
+            await sleep_ms(RESTART_MS)
+
+    async def feed_watchdog(self) -> None:
+        """Feed the board's watchdog, if it has one, as long as every task beats."""
+        watchdog = getattr(self._board, "watchdog", None)
+        while watchdog is not None:
+            late = self._beats.late(self._board.clock.now_us())
+            if late:
+                self._log.error("no beat of " + ", ".join(late))
+            else:
+                watchdog.feed()
+            await sleep_ms(FEED_MS)

@@ -1,0 +1,96 @@
+"""When the samples of a sensor were taken, on the boot clock of the board.
+
+A sensor with an oscillator of its own makes samples at a rate that is off by up to some percent.
+All that the agent sees is how many samples there were at each read: the newest was taken at most
+one spacing (or one poll) before. `SampleClock` fits a line through these points, sample index
+against clock: the line of least squares while the points are few (an expanding-memory filter: its
+gains for the k-th point are 2(2k + 1) / (k + 1)(k + 2) for the phase and 6 / (k + 1)(k + 2) for
+the slope), and one that forgets after `_POINTS_MAX`, so that it follows the temperature of the
+oscillator. The error never adds up: each point pulls the line to the clock.
+
+Where the board itself makes the sampling pulses (`exact`), the slope is known, and the phase is
+moved only when a read proves it wrong.
+"""
+
+from protocols.portable import const
+
+_POINTS_MAX = const(256)  # 40 s of an accelerometer's blocks: temperature is slower than that
+_POINTS_AFTER_LOSS = const(16)  # the slope is still good, the phase is not
+_OFF_MAX = const(20)  # a spacing more than 1 / 20 off its nominal one is an error of the estimate
+
+
+class SampleClock:
+    """Times of consecutive samples.
+
+    spacing_us: nominal. poll_us: interval between reads. exact: the board's own clock paces the
+    samples.
+    """
+
+    def __init__(self, spacing_us: int, poll_us: int, exact: bool) -> None:
+        self.spacing_ns = spacing_us * 1000
+        self._nominal_ns = self.spacing_ns
+        # The age of the newest sample at a read lies anywhere in 0..spacing (or poll): take the
+        # middle.
+        self._age_ns = min(spacing_us, poll_us) * 500
+        self._exact = exact
+        self._points = 0  # 0: no phase known
+        self._last_ns = 0  # of the newest sample
+
+    def advance(self, count: int, now_us: int) -> None:
+        """Note that a read at now_us brought `count` >= 1 more samples."""
+        seen_ns = now_us * 1000 - self._age_ns
+        if not self._points:
+            self._last_ns = seen_ns
+            self._points = 1
+            return
+        self._last_ns += count * self.spacing_ns
+        error_ns = seen_ns - self._last_ns
+        if self._exact:
+            self._last_ns += _beyond(error_ns, self._age_ns)
+        else:
+            self._fit(error_ns, count)
+
+    def advance_after_loss(self, count: int, now_us: int) -> None:
+        """The same after a loss of nobody knows how many samples."""
+        seen_ns = now_us * 1000 - self._age_ns
+        if self._exact and self._points:
+            steps = (seen_ns - self._last_ns + self._nominal_ns // 2) // self._nominal_ns
+            self._last_ns += max(count, steps) * self._nominal_ns
+            return
+        self._last_ns = max(seen_ns, self._last_ns + count * self.spacing_ns)
+        self._points = max(1, min(self._points, _POINTS_AFTER_LOSS))
+
+    def time_us(self, back: int) -> int:
+        """Return when the sample `back` >= 0 before the newest was taken; not before boot."""
+        return max(0, (self._last_ns - back * self.spacing_ns) // 1000)
+
+    def next_us(self) -> int:
+        """Return when the sample after the newest is due; -1 before the first."""
+        return (self._last_ns + self.spacing_ns) // 1000 if self._points else -1
+
+    def _fit(self, error_ns: int, count: int) -> None:
+        points = self._points
+        divisor = (points + 1) * (points + 2)
+        self._last_ns += error_ns * 2 * (2 * points + 1) // divisor
+        limit_ns = self._nominal_ns // _OFF_MAX
+        off_ns = self.spacing_ns + error_ns * 6 // (divisor * count) - self._nominal_ns
+        self.spacing_ns = self._nominal_ns + max(-limit_ns, min(limit_ns, off_ns))
+        self._points = min(points + 1, _POINTS_MAX)
+
+
+def _beyond(value: int, limit: int) -> int:
+    """Return by how much value lies outside of -limit..limit."""
+    return value - max(-limit, min(limit, value))
+
+
+def even_spacing_ns(times_us: "list[int]") -> int:
+    """Return the spacing in ns if the times lie on an even grid to within 2 %, else 0."""
+    steps = len(times_us) - 1
+    if steps < 1:
+        return 0
+    first_us = times_us[0]
+    spacing_ns = (times_us[-1] - first_us) * 1000 // steps
+    for step in range(steps):
+        if abs((times_us[step] - first_us) * 1000 - step * spacing_ns) * 50 > spacing_ns:
+            return 0
+    return spacing_ns
