@@ -1,35 +1,39 @@
-"""A simulated board: the hardware port of agent/hal over models of chips, with power that can be cut.
+"""A simulated board: the hardware port of agent/hal over models of chips; its power can be cut.
 
-Models hang on the board by their wiring. Each is duck-typed; world time (microseconds) comes with every call:
+Models hang on the board by their wiring. Each is duck-typed; world time (microseconds) comes with
+every call:
 
-    anywhere   power_on(now_us)                         supply came up: registers to their power-up values
+    anywhere   power_on(now_us)                  supply came up: registers to power-up values
     I2C        fault, i2c_write(data, now_us), i2c_read_into(buf, now_us)
     SPI        fault, spi_transfer(out, into, now_us)
     UART       feed(now_us) -> bytes that came in since the last call; write(data)
     input pin  value(now_us) -> 0/1
     ADC        value_u16(now_us) -> 0..65535
-    PWM pin    pulses(start_us, rate_nhz)               a square wave of so many nanohertz began; 0: it ended
+    PWM pin    pulses(start_us, rate_nhz)        a square wave of so many nanohertz began; 0: ended
 
-The board's own crystal may be off by `clock_error_ppm`: its boot clock and its PWM are then off alike, as on a
-real board, while the chips live in world time.
+The board's own crystal may be off by `clock_error_ppm`: its boot clock and its PWM are then off
+alike, as on a real board, while the chips live in world time.
 
-Cutting the power makes every handle of that boot raise PowerLost for ever; `power_on` begins a new boot. The flash
-body is kept, all else begins anew.
+Cutting the power makes every handle of that boot raise PowerLost for ever; `power_on` begins a new
+boot. The flash body is kept, all else begins anew.
 """
 
 import asyncio
 import random
+from collections.abc import Sequence
+from typing import Any
 
-from protocols.portable import const
+from agent.hal.errors import ENODEV, ETIMEDOUT
 
-ENODEV = const(19)  # errno of "no acknowledge" as MicroPython's I2C raises it
-ETIMEDOUT = const(110)  # errno of a bus that a chip holds low
-UART_BUFFER_SIZE = const(256)  # receive buffer of the rp2 and esp32 ports; what does not fit is lost
+UART_BUFFER_SIZE = 256  # receive buffer of the rp2 and esp32 ports; what does not fit is lost
 PPM = 1_000_000
 
 
 class PowerLost(BaseException):
-    """The board has no power: no code of it runs on. Not an Exception, so that no driver can survive it."""
+    """The board has no power: no code of it runs on.
+
+    Not an Exception, so that no driver survives it.
+    """
 
 
 class Power:
@@ -45,9 +49,9 @@ class Power:
 
 
 class Clock:
-    """Boot clock of the board: 64-bit microseconds since power came up, by the board's own crystal."""
+    """Boot clock of the board: microseconds since power came up, by the board's own crystal."""
 
-    def __init__(self, power: Power, world_clock, error_ppm: int) -> None:
+    def __init__(self, power: Power, world_clock: Any, error_ppm: int) -> None:
         self._power = power
         self._world_clock = world_clock
         self._boot_us = world_clock.now_us()
@@ -59,11 +63,16 @@ class Clock:
         elapsed_us = self._world_clock.now_us() - self._boot_us
         return elapsed_us + elapsed_us * self._error_ppm // PPM
 
+    def sleep_us(self, duration_us: int) -> None:
+        """Hold the processor for duration_us."""
+        self._power.check()
+        self._world_clock.sleep_us(duration_us)
+
 
 class I2c:
     """One I2C bus. A chip with the fault "stuck_bus" silences the whole bus."""
 
-    def __init__(self, power: Power, world_clock, chips: dict) -> None:
+    def __init__(self, power: Power, world_clock: Any, chips: dict[int, Any]) -> None:
         self._power = power
         self._world_clock = world_clock
         self._chips = chips
@@ -87,7 +96,7 @@ class I2c:
         """Write the register's number and buf in one message."""
         self._chip(addr).i2c_write(bytes((register,)) + bytes(buf), self._world_clock.now_us())
 
-    def _chip(self, addr: int):
+    def _chip(self, addr: int) -> Any:
         self._power.check()
         if any(chip.fault == "stuck_bus" for chip in self._chips.values()):
             raise OSError(ETIMEDOUT)
@@ -98,9 +107,9 @@ class I2c:
 
 
 class SpiDevice:
-    """One chip select on an SPI bus. Nothing answers: MISO floats high; stuck bus: it is held low."""
+    """One chip select on an SPI bus. Nobody there: MISO floats high; stuck bus: it is held low."""
 
-    def __init__(self, power: Power, world_clock, chip) -> None:
+    def __init__(self, power: Power, world_clock: Any, chip: Any) -> None:
         self._power = power
         self._world_clock = world_clock
         self._chip = chip
@@ -119,7 +128,7 @@ class SpiDevice:
 class Uart:
     """One serial port with a small receive buffer."""
 
-    def __init__(self, power: Power, world_clock, model) -> None:
+    def __init__(self, power: Power, world_clock: Any, model: Any) -> None:
         self._power = power
         self._world_clock = world_clock
         self._model = model
@@ -175,7 +184,7 @@ class Pin:
 class Adc:
     """One analogue input."""
 
-    def __init__(self, power: Power, world_clock, model) -> None:
+    def __init__(self, power: Power, world_clock: Any, model: Any) -> None:
         self._power = power
         self._world_clock = world_clock
         self._model = model
@@ -191,7 +200,7 @@ class Adc:
 class BoardFlash:
     """The board's flash as one boot sees it: the lasting body behind the boot's power."""
 
-    def __init__(self, power: Power, body) -> None:
+    def __init__(self, power: Power, body: Any) -> None:
         self._power = power
         self._body = body
         self.sector_size = body.sector_size
@@ -223,7 +232,7 @@ class BoardFlash:
 class Stream:
     """One outgoing connection, over real sockets, that dies with the board's power."""
 
-    def __init__(self, power: Power, reader, writer) -> None:
+    def __init__(self, power: Power, reader: Any, writer: Any) -> None:
         self._power = power
         self._reader = reader
         self._writer = writer
@@ -258,32 +267,33 @@ class Stream:
 class SimBoard:
     """The body of the hardware port over simulated chips.
 
-    world_clock: `now_us()` in world time. chips: (model, settings) pairs, each wired by model.attach(board, settings).
-    flash: the lasting flash body (sector_size, sector_count, read_into, program, erase, maybe sync); None: a fresh
-    simulated NOR flash. dial: async (host, port) -> (reader, writer); a scenario puts its faulty network here.
+    world_clock: `now_us()` and `sleep_us(n)` in world time (simulators.clock). chips: (model,
+    settings) pairs, each wired by model.attach(board, settings). flash: the lasting flash body
+    (sector_size, sector_count, read_into, program, erase, maybe sync); None: a fresh simulated NOR
+    flash. dial: async (host, port) -> (reader, writer); a scenario puts its faulty network here.
     seed: fixes random(), unique_id. clock_error_ppm: how far off the board's crystal is.
     """
 
     def __init__(
         self,
-        world_clock,
-        chips: list | tuple = (),
+        world_clock: Any,
+        chips: Sequence[tuple[Any, dict[str, Any]]] = (),
         *,
-        flash=None,
-        dial=asyncio.open_connection,
+        flash: Any = None,
+        dial: Any = asyncio.open_connection,
         seed: int = 0,
         clock_error_ppm: int = 0,
     ) -> None:
         self.world_clock = world_clock
         self.clock_error_ppm = clock_error_ppm
-        self.i2c_chips: dict[int, dict] = {}
-        self.spi_chips: dict[tuple[int, int], object] = {}
-        self.uarts: dict[int, object] = {}
-        self.pins: dict[int, object] = {}
-        self.adcs: dict[int, object] = {}
-        self.pwm_listeners: dict[int, object] = {}
+        self.i2c_chips: dict[int, dict[int, Any]] = {}
+        self.spi_chips: dict[tuple[int, int], Any] = {}
+        self.uarts: dict[int, Any] = {}
+        self.pins: dict[int, Any] = {}
+        self.adcs: dict[int, Any] = {}
+        self.pwm_listeners: dict[int, Any] = {}
         self.outputs: dict[int, int] = {}
-        self.chips: list = []
+        self.chips: list[Any] = []
         self.boots_count = 0
         self.reset_cause = "power_on"
         self._random = random.Random(seed)
@@ -296,8 +306,8 @@ class SimBoard:
             self.add(model, settings)
         self.power_on()
 
-    def add(self, model, settings: dict) -> None:
-        """Wire one more model as `settings`, the sensor's row of the device's configuration, says."""
+    def add(self, model: Any, settings: dict[str, Any]) -> None:
+        """Wire one more model as `settings`, the sensor's row of config.json, says."""
         model.attach(self, settings)
         self.chips.append(model)
         if self.boots_count:
@@ -373,7 +383,7 @@ class SimBoard:
     # What the scenario does to it.
 
     def power_off(self) -> None:
-        """Cut the power: streams break, and every handle of this boot raises PowerLost from now on."""
+        """Cut the power: streams break, every handle of this boot raises PowerLost from now on."""
         self._power.is_on = False
         for stream in self._streams:
             stream.cut()
@@ -393,7 +403,7 @@ class SimBoard:
 
     # Wiring, called by the models' attach().
 
-    def attach_i2c(self, bus: int, address: int, chip) -> None:
+    def attach_i2c(self, bus: int, address: int, chip: Any) -> None:
         """Hang chip on an I2C bus."""
         chips = self.i2c_chips.setdefault(bus, {})
         assert address not in chips, "two chips at one I2C address"

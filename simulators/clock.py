@@ -1,4 +1,4 @@
-"""World clocks: microseconds since the simulated world began. They never go back and never wrap."""
+"""World clocks: microseconds since the world began, which never go back and never wrap."""
 
 import time
 
@@ -12,6 +12,10 @@ class RunningClock:
     def now_us(self) -> int:
         """Return the microseconds since the world began."""
         return self._start_us + time.monotonic_ns() // 1000
+
+    def sleep_us(self, duration_us: int) -> None:
+        """Hold everything for duration_us."""
+        time.sleep(duration_us / 1_000_000)
 
 
 class HandClock:
@@ -28,3 +32,7 @@ class HandClock:
         """Let duration_us >= 0 pass."""
         assert duration_us >= 0
         self._now_us += duration_us
+
+    def sleep_us(self, duration_us: int) -> None:
+        """Somebody waits: time passes at once."""
+        self.advance(duration_us)

@@ -2,21 +2,29 @@
 
     __init__(board, settings)   settings: the sensor's row of config.json
     channels        tuple of (suffix, unit, exponent, multiplier): SI value = raw * multiplier * 10 ** exponent; the
-                    full name of a channel is settings["name"] + "." + suffix, or just the name where suffix is ""
+                    full name of a channel is settings["name"] + "." + suffix, or just the name
+                    where suffix is ""
     spacing_us      nominal spacing of the samples; 0: irregular, a sample is made only on change
-    poll_us         longest time between two reads, so that no FIFO overflows and no conversion is missed
+    poll_us         longest time between two reads, so that no FIFO overflows, nothing is missed
     samples_max     most samples per channel that one read returns
-    overflows       times that samples were lost so far: each loss lies before the samples of the read that counted it
+    overflows       times that samples were lost so far; each loss lies before the samples of the
+                    read that counted it
     start()         configure and start the chip, having verified what it is; SensorError
-    read(out, now_us) -> samples per channel, written interleaved by channel into the array('i') `out`; SensorError
+    read(out, now_us) -> samples per channel, written interleaved by channel into the array('i')
+                    `out`; SensorError
     self_test() -> bool          exercises the sensor; sampling goes on afresh afterwards
-    set_rate(rate_mhz)           where the rate may change with the mode; ValueError for one that the chip cannot do
+    set_rate(rate_mhz)           where the rate may change; ValueError for one that the chip cannot do
     stop()          lowest power
 
-What the samples' exact times are, is found by whoever calls read(): the oscillators of sensors are off by percents.
+What the samples' exact times are, is found by whoever calls read(): the oscillators of sensors are
+off by percents.
 """
 
 import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # name in config.json -> "module:Class"
 DRIVERS = {
@@ -30,8 +38,11 @@ DRIVERS = {
 }
 
 
-def create(name: str, board: "object", settings: dict) -> "object":
-    """Return the driver `name`; KeyError if unknown. Imported only here: a board carries only its own drivers."""
+def create(name: str, board: "Any", settings: "dict[str, Any]") -> "Any":
+    """Return the driver `name`; KeyError if unknown.
+
+    It is imported only now: a board carries only its own drivers.
+    """
     module_name, class_name = DRIVERS[name].split(":")
     __import__(module_name)
     return getattr(sys.modules[module_name], class_name)(board, settings)

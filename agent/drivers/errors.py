@@ -2,7 +2,10 @@
 
 
 class SensorError(Exception):
-    """A sensor does not work. cause: one sentence, what was seen; remedy: one sentence, what a person should do."""
+    """A sensor does not work.
+
+    cause: one sentence, what was seen. remedy: one sentence, what a person should do.
+    """
 
     def __init__(self, cause: str, remedy: str) -> None:
         Exception.__init__(self, cause + " " + remedy)

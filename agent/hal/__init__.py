@@ -1,16 +1,19 @@
 """The hardware port: the one thin face between the agent and what it runs on.
 
-Three bodies wear it: MicroPython's `machine`, Linux through Adafruit Blinka, and the simulated board. All are
-duck-typed; the agent is given one where it starts. Numbers of buses and pins are the board's own.
+Three bodies wear it: MicroPython's `machine`, Linux through Adafruit Blinka, and the simulated
+board. All are duck-typed; the agent is given one where it starts. Numbers of buses and pins are
+the board's own.
 
     board.i2c(bus)                            -> I2C
         writeto(addr, buf)                    write the bytes
         readfrom_into(addr, buf)              fill buf
-        readfrom_mem_into(addr, register, buf)   write the register's number, repeated start, fill buf
+        readfrom_mem_into(addr, register, buf)   write the register's number, then fill buf
         writeto_mem(addr, register, buf)      write the register's number and the bytes
-                                              no acknowledge: OSError ENODEV (19); stuck bus: OSError ETIMEDOUT (110)
+                                              no acknowledge: OSError ENODEV (19); stuck bus:
+                                              OSError ETIMEDOUT (110)
     board.spi(bus, cs, baudrate, mode)        -> device
-        transfer(out, into)                   full duplex, equal lengths, chip select low throughout; may be one buffer
+        transfer(out, into)                   full duplex, equal lengths, chip select low throughout;
+                                              out and into may be the same buffer
     board.uart(number, baudrate)              -> UART
         read_into(buf) -> count               does not wait; 0 when nothing came
         write(buf)
@@ -25,6 +28,7 @@ duck-typed; the agent is given one where it starts. Numbers of buses and pins ar
         erase(sector)                         every byte 0xFF
         sync()                                return once all before it would survive a power cut
     board.clock.now_us() -> int               microseconds of this boot, 64 bit, never wraps
+    board.clock.sleep_us(duration_us)         holds the processor: for the few ms of a self-test
     board.reset()                             does not return
     board.reset_cause                         "power_on", "software", "watchdog", ...
     board.unique_id                           bytes, the same at every boot

@@ -1,9 +1,12 @@
 """Models of the chips, at register level.
 
-A model is made of (clock, signal, seed, options): the world clock, what it measures (`sample(t_us)` in SI units),
-the seed of its noise and its own options; it is wired to a board by the sensor's row of config.json, the same
-row that the driver gets.
+A model is made of (clock, signal, seed, options): the world clock, what it measures
+(`sample(t_us)` in SI units), the seed of its noise and its own options; it is wired to a board by
+the sensor's row of config.json, the same row that the driver gets.
 """
+
+import importlib
+from typing import Any
 
 # driver name -> "module:Class" of its model
 CHIPS = {
@@ -17,9 +20,15 @@ CHIPS = {
 }
 
 
-def create(name: str, clock, signal, *, seed: int = 0, options: dict | None = None):
-    """Return the model of the chip that the driver `name` talks to; KeyError for an unknown name."""
-    import importlib
-
+def create(
+    name: str,
+    clock: Any,
+    signal: Any,
+    *,
+    seed: int = 0,
+    options: dict[str, Any] | None = None,
+) -> Any:
+    """Return the model of the chip that driver `name` talks to; KeyError for an unknown name."""
     module_name, class_name = CHIPS[name].split(":")
-    return getattr(importlib.import_module(module_name), class_name)(clock, signal, seed, options or {})
+    model = getattr(importlib.import_module(module_name), class_name)
+    return model(clock, signal, seed, options or {})
