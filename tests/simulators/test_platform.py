@@ -1,12 +1,10 @@
 """The simulated common platform as a real process, with real brokers and clients on loopback."""
 
 import asyncio
-import json
 import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,60 +22,11 @@ from protocols.limits import BUNDLE_SIZE_MAX
 from protocols.records import encode_record
 from protocols.vocabulary import GAP_FLASH_FULL, KIND_GAP, LANE_STATE, LANE_WAVE
 from simulators.archive import FILE_NAME, Archive
-from tests.real_parts import REPOSITORY, need
+from tests.real_parts import need
+from tests.simulators.platform_process import HUB, KEYS, WAIT_S, running
 
-HUB = "hub-1"
-KEYS = {
-    name: DeviceKeys(name, name.encode().ljust(32, b".")) for name in ("river-1", "home-1", HUB)
-}
 STRANGER = DeviceKeys("stranger", bytes(32))
 SCALE = (-3, 1)
-WAIT_S = 10
-
-
-class Running:
-    """A platform process; `archive` is its directory."""
-
-    def __init__(self, directory: Path, *options: str) -> None:
-        keys = directory / "keys.json"
-        keys.write_text(json.dumps({name: one.up_key().hex() for name, one in KEYS.items()}))
-        self.archive = directory / "archive"
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "simulators.platform"),
-                *("--archive", str(self.archive), "--keys", str(keys), *options),
-            ],
-            cwd=REPOSITORY,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def wait_ready(self) -> int:
-        """Return the port once it takes messages."""
-        assert self.process.stdout
-        line = self.process.stdout.readline()
-        assert line, self.process.communicate()[1]
-        ready = json.loads(line)
-        assert ready["ready"] is True
-        return int(ready["port"])
-
-    def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
-        """Send a signal and return exit code and stderr."""
-        self.process.send_signal(number)
-        _, errors = self.process.communicate(timeout=WAIT_S)
-        return self.process.returncode, errors
-
-
-@contextmanager
-def running(directory: Path, *options: str) -> Iterator[Running]:
-    """Run a platform that is gone when the block ends."""
-    platform = Running(directory, *options)
-    try:
-        yield platform
-    finally:
-        platform.process.kill()
-        platform.process.communicate()
 
 
 def level_frame(index: int, values: list[int], start_us: int, boot: int = 1) -> bytes:
