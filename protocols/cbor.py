@@ -138,7 +138,8 @@ class Writer:
     def _map(self, value: dict) -> None:
         # Bytewise order of encoded keys (RFC 8949, section 4.2.1): 0, 1, .., then -1, -2, ..
         self.head(MAP, len(value))
-        for key in sorted(value, key=_key_order):
+        for order in sorted([_key_order(key) for key in value]):
+            key = order if order <= _INT_MAX else _INT_MAX - order
             self.integer(key)
             self.value(value[key])
 

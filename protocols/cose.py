@@ -197,4 +197,6 @@ def is_encrypt0(item: object) -> bool:
         and isinstance(header[5], bytes)
         and len(header[5]) == 16
         and isinstance(parts[2], bytes)
+        and len(parts[2]) >= 16
+        and len(parts[2]) % 16 == 0
     )

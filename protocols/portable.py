@@ -65,9 +65,11 @@ def pure_is_equal(left: bytes, right: bytes) -> bool:
 
 
 try:
-    from hmac import compare_digest as is_equal
+    from hmac import compare_digest
+
+    is_equal = compare_digest
 except ImportError:
-    is_equal = pure_is_equal
+    is_equal = pure_is_equal  # type: ignore[assignment]
 
 
 def hkdf_sha256(key: bytes, salt: bytes, info: bytes, size: int) -> bytes:
