@@ -122,7 +122,7 @@ def _load(part: Part) -> Any:
     except ModuleNotFoundError as error:
         _fail(
             f"{part.module} cannot start: there is no Python module {error.name} here.",
-            "In a checkout run `make demo` once; elsewhere: pip install --force-reinstall hinomi",
+            "Install it again: `make distclean demo` in a checkout, else `pip install -U hinomi`.",
         )
 
 

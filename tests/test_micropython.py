@@ -36,12 +36,12 @@ def test_file_passes_on_micropython(file: str) -> None:
 
 
 def test_runner_names_the_tests_that_pass_and_fail() -> None:
-    done = run_on_micropython("tests/micropython/one_passes_one_fails.py")
+    done = run_on_micropython("tests/examples/one_passes_one_fails.py")
     assert done.returncode == 1
-    assert "passed tests/micropython/one_passes_one_fails.py::test_asynchronous" in done.stdout
-    assert "FAILED tests/micropython/one_passes_one_fails.py::test_wrong" in done.stdout
+    assert "passed tests/examples/one_passes_one_fails.py::test_asynchronous" in done.stdout
+    assert "FAILED tests/examples/one_passes_one_fails.py::test_wrong" in done.stdout
     assert "AssertionError: on micropython" in done.stderr
 
 
 def test_runner_fails_a_file_without_tests() -> None:
-    assert run_on_micropython("tests/micropython/holds_no_test.py").returncode == 1
+    assert run_on_micropython("tests/examples/holds_no_test.py").returncode == 1

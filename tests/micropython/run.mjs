@@ -11,7 +11,7 @@ import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const REPOSITORY = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
-const FOLDERS = ["protocols", "agent", "simulators", "tests/protocols", "tests/agent", "tests/micropython"];
+const FOLDERS = ["protocols", "agent", "simulators", "tests/protocols", "tests/agent", "tests/examples"];
 const FILES = /\.(py|json|hex|bin|cbor|txt)$/;
 // A board has 100 to 400 KiB; the tests hold simulated flash and vectors beside the code.
 const HEAP_SIZE = 8 * 1024 * 1024;
