@@ -57,6 +57,8 @@ _BUS = (0, 15)
 _ADDRESS = (8, 119)
 _ANY = (-NUMBER_MAX, NUMBER_MAX)
 _U16 = (0, 65535)
+_NAU7802_RATES = [10_000, 20_000, 40_000, 80_000, 320_000]
+_TMP117_RATES = [8000, 4000, 2000, 1000, 250, 125]
 # driver -> its own settings: how it is wired and scaled. The drivers say what they mean.
 DRIVER_ROWS = {
     "adxl355": (
@@ -70,14 +72,27 @@ DRIVER_ROWS = {
     "nau7802": (
         ("i2c", _BUS, REQUIRED, "the number of an I2C bus"),
         ("address", _ADDRESS, ABSENT, "8 to 119"),
+        ("rate_mhz", _NAU7802_RATES, REQUIRED, "10000, 20000, 40000, 80000 or 320000"),
+        ("gain", [1, 2, 4, 8, 16, 32, 64, 128], ABSENT, "1, 2, 4 .. 128"),
+        ("arms", [1, 2, 4], ABSENT, "1, 2 or 4"),
+        ("gauge_factor_milli", (100, 200_000), ABSENT, "100 to 200000"),
+        ("shift", (0, 16), ABSENT, "0 to 16"),
     ),
     "ads1115": (
         ("i2c", _BUS, REQUIRED, "the number of an I2C bus"),
         ("address", _ADDRESS, ABSENT, "8 to 119"),
+        ("rate_mhz", (1, 100_000), REQUIRED, "1 to 100000"),
+        ("zero_uv", _ANY, REQUIRED, "the voltage at 0 in uV"),
+        ("full_uv", _ANY, REQUIRED, "the voltage at full_um in uV"),
+        ("full_um", (1, NUMBER_MAX), REQUIRED, "the displacement at full_uv in um"),
+        ("input", (0, 3), ABSENT, "0 to 3"),
+        ("range_mv", [6144, 4096, 2048, 1024, 512, 256], ABSENT, "6144, 4096, 2048 .. 256"),
+        ("broken_below_uv", _ANY, ABSENT, "a voltage in uV"),
     ),
     "tmp117": (
         ("i2c", _BUS, REQUIRED, "the number of an I2C bus"),
         ("address", _ADDRESS, ABSENT, "8 to 119"),
+        ("rate_mhz", _TMP117_RATES, ABSENT, "8000, 4000, 2000, 1000, 250 or 125"),
     ),
     "a02yyuw": (
         ("uart", _BUS, REQUIRED, "the number of a serial port"),

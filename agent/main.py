@@ -75,18 +75,18 @@ class Agent:
     async def run(self) -> None:
         """Work until stop(); or for ever."""
         supervisor = self.supervisor
-        sampling = asyncio.create_task(supervisor.keep_running("sampler", self._sample))
-        others = [
+        tasks = [
+            asyncio.create_task(supervisor.keep_running("sampler", self._sample)),
             asyncio.create_task(supervisor.keep_running("uplink", self.uplink.run)),
             asyncio.create_task(supervisor.feed_watchdog()),
         ]
         try:
-            await sampling
+            await tasks[0]
             await self._drain()
         finally:
-            for task in [*others, sampling]:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(sampling, *others, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def statistics(self) -> "dict[str, Any]":
         """Return the counters of all parts."""

@@ -55,6 +55,7 @@ class Sensor:
         self._works = False
         self._retry_us = 0
         self._retry_after_us = RETRY_US_MIN
+        self._report_us = 0
         self._lost_from_us = -1  # where the open gap begins; -1: none is open
         self._lost_reason = 0
         self._clock = SampleClock(0, 0, False)
@@ -71,10 +72,12 @@ class Sensor:
             if rule.on:
                 self._make_driver(rule, now_us)
         self.rule = rule
+        self._report_us = rule.report_us
 
     def _make_driver(self, rule: "Rule", now_us: int) -> None:
         settings = dict(self._row.settings)
         settings.update(rule.pace)
+        self._report_us = rule.report_us
         self._is_paced = "every_ms" in settings
         driver: Any = drivers.create(self._row.driver, self._board, settings)
         self._driver = driver
@@ -105,7 +108,7 @@ class Sensor:
             return
         driver = self._driver
         exact = getattr(driver, "spacing_exact", False)
-        self._clock = SampleClock(driver.spacing_us, driver.poll_us, exact)
+        self._clock = SampleClock(driver.spacing_us, self.poll_us(), exact)
         self._overflows_seen = driver.overflows
         self._works = True
         self.due_us = now_us + self.poll_us()
@@ -131,9 +134,9 @@ class Sensor:
     # -- reading --
 
     def poll_us(self) -> int:
-        """Return the interval between two reads."""
+        """Return the interval between two reads: no longer than a report may wait."""
         interval_us: int = self._driver.poll_us
-        return interval_us
+        return min(interval_us, self._report_us)
 
     def poll(self, now_us: int) -> None:
         """Read what is due, and set due_us anew:

@@ -5,7 +5,7 @@ The watchdog is fed only while every task keeps its promises: before it waits, a
 it will be back.
 """
 
-from agent.clock import US_PER_S, sleep_ms
+from agent.clock import sleep_ms
 from protocols.portable import const
 
 TYPE_CHECKING = False
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 RESTART_MS = const(1000)
 FEED_MS = const(1000)
-RESTART_GRACE_US = const(10 * US_PER_S)
+RESTART_GRACE_US = const(10_000_000)
 CRASH_SIZE_MAX = const(96)
 
 

@@ -9,13 +9,14 @@ Settings: name, spi, cs, rate_mhz; optional sync_pin, range_g (2, 4 or 8; defaul
 step; 0 keeps all).
 """
 
+from array import array
+
 from agent.drivers.errors import SensorError
 from agent.drivers.scale import scale_of
 from protocols.portable import const
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from array import array
     from typing import Any
 
 _DEVID_AD = const(0x00)
@@ -54,6 +55,7 @@ class Adxl355:
         self._board = board
         self._name = settings["name"]
         self._sync_pin = settings.get("sync_pin")
+        self.spacing_exact = self._sync_pin is not None  # paced by the board's own clock
         self._range_code = {2: 1, 4: 2, 8: 3}[settings.get("range_g", 2)]
         self._shift = settings.get("shift", 4)
         if not 0 <= self._shift <= 16:
@@ -188,7 +190,7 @@ class Adxl355:
 
     def _mean_output(self, self_test: int) -> "tuple[int, ...]":
         """Return the mean (x, y, z) of one FIFO at 4000 Hz, range +-8 g, unshifted."""
-        out = [0] * (3 * _SETS_MAX)
+        out = array("i", bytes(12 * _SETS_MAX))
         self._configure(0, 0, 3, self_test)
         self._board.clock.sleep_us(_SELF_TEST_WAIT_US)
         self._drain()
@@ -228,7 +230,7 @@ class Adxl355:
 
 
 def unpack_sets(buffer: bytearray, out: "array[int]", count: int, shift: int) -> bool:
-    """Write `count` sets of FIFO entries from buffer[1] on to out, sign extended; False if out of step.
+    """Write `count` sets of entries from buffer[1] on to out, sign extended; False if out of step.
 
     An entry is 24 bits: the value in bits 23..4, "empty" in bit 1, "x axis" in bit 0. shift >= 4:
     right shift of those 24.
