@@ -178,7 +178,7 @@ def _fault(series: Series) -> str:
 
 def _time_fault(series: Series, count: int) -> str:
     times_us = series.times_us
-    if series.spacing_ns < 0 or (series.spacing_ns != 0) != (times_us is None):
+    if not 0 <= series.spacing_ns <= INT64_MAX or (series.spacing_ns != 0) != (times_us is None):
         return "neither a spacing nor times, or both"
     if times_us is None:
         times_us = [series.start_us, series.time_us(count - 1)]

@@ -4,7 +4,7 @@ from protocols import cbor
 from tests.protocols.refusals import is_our_fault, reason_of
 
 # RFC 8949, appendix A, as far as the subset goes: value, encoding.
-RFC8949 = (
+RFC8949: tuple[tuple[object, str], ...] = (
     (0, "00"),
     (1, "01"),
     (10, "0a"),
@@ -47,11 +47,12 @@ RFC8949 = (
     ({}, "a0"),
     ({1: 2, 3: 4}, "a201020304"),
 )
-# The same appendix outside the subset: floats, indefinite lengths, simple values, text keys.
+# Same appendix, outside the subset: floats, indefinite lengths, simple values, text keys.
 OUTSIDE = (
-    "f90000 f98000 f93c00 fb3ff199999999999a f97bff fa47c35000 f97e00 fb7ff0000000000000 f7 f0 f8ff"
-    " 5f42010243030405ff 7f657374726561646d696e67ff 9fff 9f018202039f0405ffff a26161016162820203"
-    " bf61610161629f0203ffff 826161a161626163 a56161614161626142616361436164614461656145"
+    "f90000 f98000 f93c00 fb3ff199999999999a f97bff fa47c35000 f97e00 fb7ff0000000000000 f7 f0"
+    " f8ff 5f42010243030405ff 7f657374726561646d696e67ff 9fff 9f018202039f0405ffff"
+    " a26161016162820203 bf61610161629f0203ffff 826161a161626163"
+    " a56161614161626142616361436164614461656145"
 ).split()
 # Valid CBOR in another than the one shortest form, and what is no CBOR at all.
 NOT_DETERMINISTIC = (
