@@ -31,7 +31,7 @@ SHUTDOWN_TIMEOUT_S = 1
 # The spans that the chart offers. Each is cut into CHART_POINTS stretches: about as many as
 # a chart has pixels on a phone, half of those on a desktop.
 CHART_WINDOWS_S = (120, 600, 3_600, 86_400)
-CHART_WINDOW_DEFAULT_S = 600
+CHART_WINDOW_DEFAULT_S = 120
 CHART_POINTS = 600
 
 # After so many ticks a chart is sent whole again: backlog that a device delivers after an

@@ -22,12 +22,22 @@ from hub.console.limits import (
 from hub.console.source import Source
 
 
-async def serve(source: Source, host: str, port: int, stop: asyncio.Event) -> None:
+async def serve(
+    source: Source,
+    host: str,
+    port: int,
+    stop: asyncio.Event,
+    *,
+    ready: asyncio.Future[int] | None = None,
+) -> None:
     """Serve the page on host:port until `stop` is set; returns when all is closed.
 
+    port: 0 takes a free one. ready: gets the port as soon as connections are taken.
     Raises OSError if the port cannot be had, before anything runs.
     """
     listener = listen(host, port)
+    if ready is not None:
+        ready.set_result(listener.getsockname()[1])
     feed = Feed(source)
     server = _EmbeddedServer(
         uvicorn.Config(

@@ -58,7 +58,7 @@ class Source(Protocol):
         ...
 
     def history(self, device: str, channel: str, since_utc_us: int) -> Sequence[Point]:
-        """Return [utc_us, min, max] of the channel since then, oldest first, at most 1200.
+        """Return [utc_us, min, max] of the channel from then on, oldest first, at most 1200.
 
         Where more readings than that fall into the time, each point covers a stretch of it.
         An unknown channel has an empty history.

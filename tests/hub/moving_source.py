@@ -40,7 +40,7 @@ class MovingSource:
     def __init__(self, mode: str = "normal") -> None:
         self.mode = mode
         self.silent: set[str] = set()
-        self.refused: dict[str, int] = {"unknown device": 3, "bad mac": 1}
+        self.refused: dict[str, int] = {"unknown_device": 3, "wrong_key": 1}
         self.snapshots_count = 0
         self.fails = False
         self.started_utc_us = utc_us() - 900_000_000
@@ -91,9 +91,10 @@ class MovingSource:
     def history(
         self, device: str, channel: str, since_utc_us: int
     ) -> list[tuple[int, float, float]]:
-        """As the port says: a reading of rivers each 10 s, else stretches of 200 ms."""
-        step_us = 10_000_000 if channel == "level" else 200_000
+        """As the port says: a reading of rivers each 10 s, else at most 1000 stretches."""
         begin_us = max(since_utc_us, self.started_utc_us)
+        wave_us = max(200_000, (utc_us() - begin_us) // 1000)
+        step_us = 10_000_000 if channel == "level" else wave_us
         first = -(-begin_us // step_us)
         last = utc_us() // step_us
         points = []

@@ -101,6 +101,7 @@ export class LiveChart {
     return {
       width: this.target.clientWidth,
       height: HEIGHT,
+      legend: { markers: { show: false } },
       cursor: { drag: { x: false, y: false } },
       scales: { x: { time: true, range: () => this.span() } },
       axes: [

@@ -69,24 +69,31 @@ function staleText(now, elapsedMs) {
 // The choices of the chart's form follow the devices.
 
 function drawChannels(devices) {
-  const rows = devices.filter((device) => device.readings.length > 0);
-  const make = () => ({ root: element("optgroup") });
-  follow(byId("chart-channel"), rows, (device) => device.device, make, (parts, device) => {
-    parts.root.label = inLanguage(device, "name");
-    follow(parts.root, device.readings, (reading) => reading.channel, makeOption, (option, reading) => {
-      option.root.value = JSON.stringify([device.device, reading.channel]);
-    });
-  });
+  const rows = [];
+  for (const device of devices) {
+    for (const { channel } of device.readings) {
+      const name = `${inLanguage(device, "name")} ${channelName(channel)}`;
+      rows.push({ value: choiceValue(device.device, channel), name });
+    }
+  }
+  const make = ({ value }) => {
+    const root = element("option");
+    root.value = value;
+    return { root };
+  };
+  const update = (option, row) => setText(option.root, row.name);
+  follow(byId("chart-channel"), rows, (row) => row.value, make, update);
   if (chart.chart) showChoice(chart.chart);
 }
 
-function makeOption(reading) {
-  return { root: element("option", "", channelName(reading.channel)) };
-}
+const choiceValue = (device, channel) => JSON.stringify([device, channel]);
 
 function showChoice({ device, channel, window_s }) {
-  const value = JSON.stringify([device, channel]);
-  if (byId("chart-channel").value !== value) byId("chart-channel").value = value;
+  const select = byId("chart-channel");
+  const value = choiceValue(device, channel);
+  if (select.value !== value) select.value = value;
+  const option = select.options[select.selectedIndex];
+  setText(byId("chart-name"), option ? option.textContent : channelName(channel));
   byId("chart-window").value = String(window_s);
 }
 

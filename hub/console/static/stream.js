@@ -1,7 +1,7 @@
 // The one live connection to the hub, and the judgement whether what it brought is still fresh.
 
 // As STALE_AFTER_S in limits.py: three ticks without a status.
-const STALE_AFTER_MS = 3000;
+export const STALE_AFTER_MS = 3000;
 // A stream that brings nothing for this long is opened anew: a dead Wi-Fi gives no error.
 const SILENT_AFTER_MS = 5000;
 const CHECK_MS = 250;

@@ -17,8 +17,13 @@ import {
   textOther,
   valueText,
 } from "./words.js";
+import { STALE_AFTER_MS } from "./stream.js";
 
 const KINDS = ["river", "slope", "bridge", "home"];
+// More devices of a kind than this start folded on a narrow screen: their states tell enough.
+const UNFOLDED_MAX = 3;
+const isNarrow = window.matchMedia("(max-width: 40rem)").matches;
+
 const STATE_SIGNS = { online: "●", silent: "◐", offline: "○", never: "–" };
 const LEVEL_SIGNS = { info: "i", watch: "!", warning: "!!", emergency: "!!!" };
 
@@ -140,7 +145,8 @@ function drawDevices(devices, elapsedMs, onChannel) {
   follow(byId("devices"), filled, (group) => group.kind, makeKind, (parts, group) => {
     parts.note.hidden = !group.devices.some((device) => device.personal);
     const key = (device) => device.device + (device.personal ? " personal" : "");
-    const make = (device) => makeDevice(device, onChannel);
+    const open = !isNarrow || group.devices.length <= UNFOLDED_MAX;
+    const make = (device) => makeDevice(device, open, onChannel);
     follow(parts.cards, group.devices, key, make, (card, device) => {
       drawDevice(card, device, elapsedMs);
     });
@@ -154,16 +160,21 @@ function makeKind(group) {
   return { root: element("section", "kind", title, note, cards), note, cards };
 }
 
-function makeDevice(device, onChannel) {
+function makeDevice(device, open, onChannel) {
   const name = element("h4", "");
   const state = element("p", "state value");
-  const root = element("article", "panel device", element("div", "card-head", name, state));
-  if (device.personal) return { root, name, state };
+  if (device.personal) {
+    const head = element("div", "card-head", name, state);
+    return { root: element("article", "panel device", head), name, state };
+  }
   const readings = element("tbody", "");
   const none = element("p", "quiet", text("readings_none"));
   const facts = element("dl", "facts");
   const details = element("details", "", element("summary", "", text("details")), facts);
-  root.append(element("table", "readings", readings), none, details);
+  const head = element("summary", "card-head", name, state);
+  const table = element("table", "readings", readings);
+  const root = element("details", "panel device", head, table, none, details);
+  root.open = open;
   return { root, name, state, readings, none, facts, details, onChannel };
 }
 
@@ -200,10 +211,16 @@ function makeReading(device, reading, onChannel) {
 
 function drawReading(parts, reading, elapsedMs) {
   const form = shown(reading.channel, reading.unit);
-  setData(parts.root, "current", String(reading.current));
+  const current = reading.current && elapsedMs < STALE_AFTER_MS;
+  setData(parts.root, "current", String(current));
   setText(parts.value, `${valueText(reading.value, form)} ${form.unit}`);
-  const age = ageText(reading.age_ms === null ? null : reading.age_ms + elapsedMs);
-  setText(parts.age, reading.current ? age : `${text("reading_old")} · ${age}`);
+  setText(parts.age, readingAge(reading.age_ms, elapsedMs, current));
+}
+
+function readingAge(ageMs, elapsedMs, current) {
+  if (ageMs === null) return "–";
+  const age = ageMs + elapsedMs;
+  return current ? ageText(age) : text("reading_old", spanText(age));
 }
 
 function drawDeviceFacts(list, device, elapsedMs) {
