@@ -17,6 +17,7 @@ import contextlib
 import json
 import logging
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -211,6 +212,7 @@ def read_keys(path: Path) -> dict[str, Mac0]:
 
 
 def platform(
+    *,
     archive: Annotated[Path, typer.Option(help="Directory of the archive; made where missing.")],
     keys: Annotated[Path, typer.Option(help="JSON: device name -> hex of its up key.")],
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 0,
@@ -256,7 +258,13 @@ async def _run(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    archive = ArchiveWriter(directory)
+    try:
+        archive = ArchiveWriter(directory)
+    except (OSError, sqlite3.Error) as error:
+        raise PlatformError(
+            f"The archive in {directory} cannot be opened: {error}.",
+            "Choose a directory that can be written with --archive.",
+        ) from error
     try:
         take = Ingress(keys, archive).take
         if isinstance(place, int):

@@ -248,11 +248,13 @@ def test_takes_connections_on_loopback_only(tmp_path: Path) -> None:
     ("options", "code", "said"),
     [
         (["--keys", "missing.json"], 2, "missing.json"),
+        (["--keys", "pyproject.toml"], 2, "hexadecimal"),
+        (["--archive", "pyproject.toml"], 1, "--archive"),
         (["--broker", "nowhere"], 2, "HOST:PORT"),
         (["--port", "65536"], 2, "--port"),
     ],
 )
-def test_wrong_usage_says_what_to_do(
+def test_wrong_start_says_what_to_do(
     tmp_path: Path, options: list[str], code: int, said: str
 ) -> None:
     with running(tmp_path, *options) as platform:
