@@ -20,6 +20,7 @@ ROWS = (
         "all is undelivered, new frames are refused and stay on the devices.", 64, 1048576),
     Row("console", "host", "127.0.0.1", "", "Address of the web page; 0.0.0.0 to show it on the town LAN.", 1),
     Row("console", "port", 8080, "", "Port of the web page; 0 takes a free one.", 0, 65535),
+    Row("mode", "dwell_s", 1800, "s", "So long must nothing ask for a mode before it is lowered by one step.", 1, 604800),
     Row("quake", "peak_m_s2", 0.5, "m/s2", "Ground acceleration on several nodes that means a quake.", 0.01, 20),
     Row("quake", "devices_min", 3, "devices", "So many must agree, so that one truck is no quake.", 1, 1000),
     Row("quake", "window_ms", 3000, "ms", "They must agree within this time.", 100, 60000),

@@ -1,0 +1,136 @@
+"""`hinomi hub`: what an operator types."""
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hub import config as configuration
+from hub.settings import SettingsError
+
+app = typer.Typer(help="The hub in the town hall.", no_args_is_help=True)
+
+ConfigPath = Annotated[Path, typer.Option("--config", "-c", help="hub.toml of this hub.")]
+DEFAULT = Path("hub.toml")
+
+
+class CommandError(Exception):
+    """A command failed: one sentence of cause, one of remedy."""
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.remedy = remedy
+
+
+@app.command(epilog="Example: hinomi hub init /srv/hinomi")
+def init(folder: Annotated[Path, typer.Argument(help="Folder for hub.toml and the store.")] = Path()) -> None:
+    """Write hub.toml with every setting explained, and this hub's secret."""
+    path = _checked(configuration.init, folder)
+    typer.echo(f"Wrote {path}. Start the hub with: hinomi hub run --config {path}")
+
+
+@app.command(epilog="Example: hinomi hub enroll river-1 --kind river --name-en 'Ota river, bridge 3'")
+def enroll(
+    name: Annotated[str, typer.Argument(help="Name of the device, 1..16 bytes.")],
+    config: ConfigPath = DEFAULT,
+    kind: Annotated[str, typer.Option(help="bridge, river, slope, home or other.")] = "other",
+    name_ja: Annotated[str, typer.Option(help="Name shown in Japanese.")] = "",
+    name_en: Annotated[str, typer.Option(help="Name shown in English.")] = "",
+    personal: Annotated[bool, typer.Option(help="It concerns a person.")] = False,
+) -> None:
+    """Add a device and print its secret, once, for the board's config.json."""
+    loaded = _checked(configuration.load, config)
+    secret = secrets.token_bytes(32)
+    device = configuration.Device(name, secret, kind, name_ja, name_en, personal)
+    path = loaded.folder / loaded.tables["hub"]["devices"]
+    _checked(configuration.enroll, path, device)
+    try:
+        configuration.load_devices(path)
+    except SettingsError as error:
+        raise CommandError(str(error), error.remedy) from None
+    typer.echo(secret.hex())
+
+
+@app.command(epilog="Example: hinomi hub run --config /srv/hinomi/hub.toml")
+def run(
+    config: ConfigPath = DEFAULT,
+    json_ready: Annotated[
+        bool, typer.Option("--json", help="Print one JSON line when devices may dial.")
+    ] = False,
+) -> None:
+    """Run the hub until Ctrl-C or SIGTERM."""
+    from hub.main import run as run_hub
+    from hub.store import StoreError
+
+    loaded = _checked(configuration.load, config)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+
+    async def main() -> None:
+        ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        ready.add_done_callback(lambda done: _announce(done, json_ready, loaded))
+        await run_hub(loaded, ready)
+
+    try:
+        asyncio.run(main())
+    except StoreError as error:
+        raise CommandError(str(error), "Check the disk and the rights of the data folder.") from None
+    except OSError as error:
+        remedy = "Is another hub running? Else choose other ports in hub.toml."
+        raise CommandError(f"The hub cannot start: {error}", remedy) from None
+
+
+def _announce(done: "asyncio.Future[int]", as_json: bool, loaded: configuration.Config) -> None:
+    if done.cancelled():
+        return
+    console = loaded.tables["console"]
+    if as_json:
+        ready = {"ready": True, "port": done.result(), "console_port": console["port"], "pid": os.getpid()}
+        typer.echo(json.dumps(ready))
+    else:
+        host = loaded.tables["ingest"]["host"]
+        typer.echo(f"Devices: {host}:{done.result()}  Page: http://{console['host']}:{console['port']}")
+    sys.stdout.flush()
+
+
+@app.command(epilog="Example: hinomi hub status --json | jq .uplinks")
+def status(
+    config: ConfigPath = DEFAULT,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole state as JSON.")] = False,
+) -> None:
+    """Show how the running hub is."""
+    from hub.status import render
+
+    state = _fetch(_checked(configuration.load, config), "/api/status")
+    if as_json:
+        typer.echo(json.dumps(state, ensure_ascii=False))
+    else:
+        render(state)
+
+
+def _fetch(config: configuration.Config, path: str) -> dict[str, Any]:
+    console = config.tables["console"]
+    host = "127.0.0.1" if console["host"] == "0.0.0.0" else console["host"]
+    url = f"http://{host}:{console['port']}{path}"
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+            return json.load(answer)  # type: ignore[no-any-return]
+    except (OSError, ValueError) as error:
+        remedy = "Start it with `hinomi hub run`, or name its hub.toml with --config."
+        raise CommandError(f"No hub answers at {url}: {error}", remedy) from None
+
+
+def _checked(function: Any, *arguments: Any) -> Any:
+    try:
+        return function(*arguments)
+    except SettingsError as error:
+        raise CommandError(str(error), error.remedy) from None

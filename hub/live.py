@@ -1,0 +1,174 @@
+"""What the hub knows right now, in memory: newest readings, short histories, device states, alerts.
+
+It serves the page and `hinomi hub status`. Nothing here is needed for delivery: it is filled behind the commit, at
+most DECODES_PER_S_MAX batches a second of those that no rule needs, and lost at a restart.
+"""
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from hub.clock import Clocks
+from hub.config import Device
+from protocols.batch import Batch
+
+HISTORY_POINTS_MAX = 1200
+HISTORY_SPAN_US = 100_000  # each point covers at least this, so that 1200 of them are two minutes
+DECODES_PER_S_MAX = 100
+ALERTS_MAX = 100
+CURRENT_US_MIN = 15_000_000  # a reading is current while younger than three of its report intervals, but at least this
+SILENT_US = 30_000_000
+
+
+@dataclass
+class Channel:
+    """Newest value and history of one channel; times on the hub's monotonic clock."""
+
+    unit: str
+    value: float = 0.0
+    at_us: int = 0
+    interval_us: int = 0
+    points: deque[list[float]] = field(default_factory=lambda: deque(maxlen=HISTORY_POINTS_MAX))
+
+
+@dataclass
+class State:
+    """What is known of one device since the start of the hub."""
+
+    channels: dict[str, Channel] = field(default_factory=dict)
+    received: int = 0
+    heard_us: int | None = None
+    boot: int | None = None
+    firmware: str = ""
+    reset_cause: str = ""
+
+
+class Live:
+    """Implements the page's source together with hub.main."""
+
+    def __init__(self, devices: dict[str, Device], clocks: Clocks) -> None:
+        self._devices = devices
+        self._clocks = clocks
+        self.states: dict[str, State] = {name: State() for name in devices}
+        self.alerts: deque[dict[str, Any]] = deque(maxlen=ALERTS_MAX)
+        self._alert_count = 0
+        self._allowance = float(DECODES_PER_S_MAX)
+        self._allowed_us = 0
+        self.readings_count = 0
+        self.frames_count = 0
+        self.skipped_count = 0
+
+    def may_decode(self, now_us: int) -> bool:
+        """Tell whether another batch may be decoded for display alone; counts what is skipped."""
+        gained = (now_us - self._allowed_us) * DECODES_PER_S_MAX / 1e6
+        self._allowance = min(self._allowance + gained, DECODES_PER_S_MAX)
+        self._allowed_us = now_us
+        if self._allowance < 1:
+            self.skipped_count += 1
+            return False
+        self._allowance -= 1
+        return True
+
+    def frames(self, device: str, count: int, now_us: int) -> None:
+        """Note that frames of a device were taken in."""
+        self.frames_count += count
+        state = self.states.get(device)
+        if state is not None:
+            state.received += count
+            state.heard_us = now_us
+
+    def batch(self, device: str, batch: Batch, now_us: int) -> None:
+        """Take a decoded batch."""
+        self.readings_count += batch.readings_count()
+        state = self.states.get(device)
+        if state is None:
+            return
+        for series in batch.series or ():
+            channel = state.channels.get(series.channel)
+            if channel is None:
+                channel = state.channels[series.channel] = Channel(series.unit)
+            scale = series.multiplier * 10.0**series.exponent
+            last = len(series.values) - 1
+            end_us = self._clocks.hub_us((device, batch.boot), series.time_us(last)) or now_us
+            if end_us < channel.at_us:
+                continue  # An older frame after an outage: it never replaces what is newer.
+            if channel.at_us:
+                channel.interval_us = end_us - channel.at_us
+            channel.value, channel.at_us = series.values[-1] * scale, end_us
+            start_us = end_us - (series.time_us(last) - series.start_us)
+            self._extend(channel, [value * scale for value in series.values], (start_us, end_us))
+
+    def _extend(self, channel: Channel, values: list[float], span: tuple[int, int]) -> None:
+        start_us, end_us = span
+        offset_us = utc_offset_us()
+        step_us = max(1, (end_us - start_us) // max(1, len(values) - 1))
+        per_point = max(1, HISTORY_SPAN_US // step_us)
+        for at in range(0, len(values), per_point):
+            part = values[at : at + per_point]
+            channel.points.append([start_us + at * step_us + offset_us, min(part), max(part)])
+
+    def alert(self, level: str, kind: str, texts: tuple[str, str], drill: bool) -> None:
+        """Add an alert. texts: Japanese, English."""
+        self._alert_count += 1
+        utc_us = time.time_ns() // 1000
+        self.alerts.append(
+            {"id": self._alert_count, "utc_us": utc_us, "level": level, "kind": kind, "text_ja": texts[0],
+             "text_en": texts[1], "drill": drill}
+        )  # fmt: skip
+
+    def devices(self, online: set[str], now_us: int) -> list[dict[str, Any]]:
+        """Return one row for each device."""
+        return [
+            self._device(device, self.states[name], name in online, now_us)
+            for name, device in self._devices.items()
+        ]
+
+    def _device(self, device: Device, state: State, is_online: bool, now_us: int) -> dict[str, Any]:
+        if state.heard_us is None:
+            word = "online" if is_online else "never"
+        elif not is_online:
+            word = "offline"
+        else:
+            word = "silent" if now_us - state.heard_us > SILENT_US else "online"
+        key = (device.name, state.boot or 0)
+        return {
+            "device": device.name,
+            "kind": device.kind,
+            "name_ja": device.name_ja or device.name,
+            "name_en": device.name_en or device.name,
+            "state": word,
+            "boot": state.boot,
+            "last_frame_age_ms": None if state.heard_us is None else (now_us - state.heard_us) // 1000,
+            "firmware": state.firmware,
+            "reset_cause": state.reset_cause,
+            "clock_uncertainty_us": self._clocks.uncertainty_us(key),
+            "readings": [self._reading(name, one, now_us) for name, one in sorted(state.channels.items())],
+            "received": state.received,
+            "personal": device.personal,
+        }
+
+    def _reading(self, name: str, channel: Channel, now_us: int) -> dict[str, Any]:
+        age_us = max(0, now_us - channel.at_us)
+        due_us = max(CURRENT_US_MIN, 3 * channel.interval_us)
+        return {"channel": name, "unit": channel.unit, "value": channel.value, "age_ms": age_us // 1000,
+                "current": age_us < due_us}  # fmt: skip
+
+    def channels(self) -> list[tuple[str, str, str]]:
+        """Return (device, channel, unit) of all that have a history."""
+        return [
+            (device, name, channel.unit)
+            for device, state in self.states.items()
+            for name, channel in sorted(state.channels.items())
+        ]
+
+    def history(self, device: str, channel: str, since_utc_us: int) -> list[list[float]]:
+        """Return [utc_us, min, max] since then."""
+        state = self.states.get(device)
+        one = state.channels.get(channel) if state else None
+        return [point for point in one.points if point[0] > since_utc_us] if one else []
+
+
+def utc_offset_us() -> int:
+    """Return the hub's UTC minus its monotonic clock, now."""
+    return (time.time_ns() - time.monotonic_ns()) // 1000

@@ -1,0 +1,237 @@
+"""The hub as a program: picks the parts, wires them, runs until told to stop."""
+
+import asyncio
+import logging
+import signal
+import time
+from importlib.metadata import version
+from typing import Any
+
+from hub.clock import Clocks
+from hub.config import Config
+from hub.console.server import serve
+from hub.ingest import Ingest, monotonic_us
+from hub.links.tcp import listen
+from hub.live import Live, utc_offset_us
+from hub.modes import Change, Modes
+from hub.relay.mqtt import MqttUplink
+from hub.rules import Finding, make_rules
+from hub.rules.finding import INFO, LEVEL_NAMES
+from hub.sender import HubSender
+from hub.store import Group, Store
+from protocols.batch import decode_batch
+from protocols.errors import RemoteProtocolError
+from protocols.vocabulary import (
+    COMMAND_MODE,
+    KIND_BATCH,
+    KIND_CLOCK,
+    KIND_MODE,
+    KIND_NOTICE,
+    LANE_ALERT,
+    LANE_STATE,
+    MODE_NAMES,
+)
+
+log = logging.getLogger(__name__)
+
+STOP_TIMEOUT_S = 4.0
+
+
+class Hub:
+    """All parts of one running hub; also the source of its page."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        tables = config.tables
+        self.store = Store(config.data, tables["store"]["size_max_mib"] << 20)
+        self.clocks = Clocks()
+        self.live = Live(config.devices, self.clocks)
+        self.rules = make_rules(tables)
+        self.modes = Modes(
+            int(self.store.meta.get("mode", 0)),
+            bool(self.store.meta.get("drill", 0)),
+            tables["mode"]["dwell_s"],
+        )
+        self.mode_since_us = int(self.store.meta.get("mode_since_us", time.time_ns() // 1000))
+        self.sender = HubSender(config.id, config.secret, self.store)
+        self.ingest = Ingest(self.store, config.devices, lambda: (self.modes.mode, self.modes.drill))
+        self.uplinks = [MqttUplink(config.id, self.store, row) for row in config.uplinks]
+        self._wanted = {
+            (name, lane)
+            for name, device in config.devices.items()
+            for lane in range(4)
+            if any(rule.wants(device.kind, lane) for rule in self.rules)
+        }
+        self._started = time.monotonic()
+        self._rates = _Rates()
+        self._connect()
+
+    def _connect(self) -> None:
+        ingest = self.ingest
+        ingest.is_wanted = lambda device, lane: (
+            (device, lane) in self._wanted or self.live.may_decode(monotonic_us())
+        )
+        ingest.on_frames = lambda device, count: self.live.frames(device, count, monotonic_us())
+        ingest.on_time = self._timed
+        ingest.on_hello = self._greeted
+        self.store.on_commit.append(self._read)
+        if self.uplinks:
+            self.store.floor = lambda lane: min(one.queue.floor(lane) for one in self.uplinks)
+
+    def _greeted(self, device: str, hello: dict[str, Any]) -> None:
+        state = self.live.states[device]
+        state.boot, state.firmware = hello["boot"], hello["firmware"]
+        state.reset_cause = hello["reset_cause"]
+
+    def _timed(self, device: str, boot: int, device_us: int, sent_us: int, received_us: int) -> None:
+        row = self.clocks.exchange((device, boot), device_us, sent_us, received_us)
+        if row is None:
+            return
+        utc_us = row.hub_us + utc_offset_us()
+        self.store.save_clock((device, boot, row.device_us, utc_us, row.uncertainty_us, 0))
+        fields = {"device": device, "boot": boot, "device_us": row.device_us, "utc_us": utc_us,
+                  "uncertainty_us": row.uncertainty_us, "rate_ppb": 0}  # fmt: skip
+        self.sender.record(KIND_CLOCK, LANE_STATE, received_us, fields)
+
+    def _read(self, group: Group) -> None:
+        """Behind the commit: decode what somebody wants, judge it."""
+        now_us = monotonic_us()
+        for device, lane, payload in group.readings:
+            if payload[1] != KIND_BATCH:
+                continue
+            try:
+                batch = decode_batch(payload)
+            except RemoteProtocolError as error:
+                self.ingest.refuse(error.reason, str(error), device)
+                continue
+            self.live.batch(device, batch, now_us)
+            kind = self.config.devices[device].kind
+            for rule in self.rules:
+                if rule.wants(kind, lane):
+                    self._judge(rule.feed(device, batch, now_us), now_us)
+
+    def _judge(self, findings: list[Finding], now_us: int) -> None:
+        for finding in findings:
+            level = INFO if finding.is_over else finding.level
+            self._notice(level, finding.rule, (finding.text_ja, finding.text_en), now_us)
+            change = self.modes.judge(finding, now_us)
+            if change is not None:
+                self._changed(change, now_us)
+
+    def set_mode(self, mode: int, drill: bool, actor: str, reason: str) -> None:
+        """Set the mode by a person."""
+        self._changed(self.modes.set(mode, drill, actor, reason), monotonic_us())
+
+    def _changed(self, change: Change, now_us: int) -> None:
+        log.info("mode %s%s: %s: %s", MODE_NAMES[change.mode], " (drill)" if change.drill else "",
+                 change.actor, change.reason)  # fmt: skip
+        self.mode_since_us = time.time_ns() // 1000
+        self.store.save_meta("mode", change.mode)
+        self.store.save_meta("drill", int(change.drill))
+        self.store.save_meta("mode_since_us", self.mode_since_us)
+        fields = {"mode": change.mode, "drill": change.drill, "actor": change.actor, "reason": change.reason}
+        self.sender.record(KIND_MODE, LANE_ALERT, now_us, fields)
+        self.ingest.command_all(COMMAND_MODE, [change.mode, change.drill])
+
+    def _notice(self, level: int, kind: str, texts: tuple[str, str], now_us: int) -> None:
+        drill = self.modes.drill
+        self.live.alert(LEVEL_NAMES[level], kind, texts, drill)
+        fields = {"level": level, "drill": drill, "kind": kind, "text_ja": texts[0], "text_en": texts[1]}
+        self.sender.record(KIND_NOTICE, LANE_ALERT, now_us, fields)
+
+    def tick(self) -> None:
+        """What is due by time; once a second."""
+        now_us = monotonic_us()
+        self.ingest.tick(now_us)
+        for rule in self.rules:
+            self._judge(rule.tick(now_us), now_us)
+        change = self.modes.tick(now_us)
+        if change is not None:
+            self._changed(change, now_us)
+
+    # The page's source (hub.console.source.Source)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the whole state; see hub.console.source."""
+        now_us = monotonic_us()
+        live, stored = self.live, self.store.statistics()
+        uplinks = [one.statistics() for one in self.uplinks]
+        for one in uplinks:
+            one["drain_per_s"] = self._rates.of(one["name"], one["delivered"])
+            one["stored"] = one["live"] + one["backlog"]
+        return {
+            "hub": {"id": self.config.id, "version": version("hinomi"), "boot": self.sender.boot,
+                    "uptime_s": int(time.monotonic() - self._started), "utc_us": time.time_ns() // 1000},
+            "mode": {"mode": self.modes.name(), "drill": self.modes.drill, "since_utc_us": self.mode_since_us,
+                     "actor": self.modes.actor, "reason": self.modes.reason},
+            "devices": live.devices(set(self.ingest.peers), now_us),
+            "uplinks": uplinks,
+            "ingest": {**self.ingest.statistics(),
+                       "frames_per_s": self._rates.of("frames", live.frames_count),
+                       "readings_per_s": self._rates.of("readings", live.readings_count)},
+            "store": {**stored, "frames": self.store.frames_stored(), "failure": self.store.failure},
+            "alerts": list(live.alerts),
+        }  # fmt: skip
+
+    def channels(self) -> list[tuple[str, str, str]]:
+        """Return the channels that have a history."""
+        return self.live.channels()
+
+    def history(self, device: str, channel: str, since_utc_us: int) -> list[list[float]]:
+        """Return the history of one channel."""
+        return self.live.history(device, channel, since_utc_us)
+
+
+class _Rates:
+    """Counter -> rate per second between two calls at least a second apart."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[float, int, float]] = {}
+
+    def of(self, name: str, count: int) -> float:
+        now = time.monotonic()
+        at, before, rate = self._last.get(name, (now, count, 0.0))
+        if now - at >= 1.0:
+            rate = (count - before) / (now - at)
+            at, before = now, count
+        self._last[name] = (at, before, rate)
+        return round(rate, 1)
+
+
+async def run(config: Config, ready: "asyncio.Future[int] | None" = None) -> None:
+    """Run the hub until SIGTERM or SIGINT. ready: gets the TCP port when devices may dial."""
+    hub = Hub(config)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    tables = config.tables["ingest"]
+    address = (tables["host"], tables["port"])
+    server = await listen(hub.ingest, address, monotonic_us, tables["connections_max"])
+    port = server.sockets[0].getsockname()[1]
+    console = config.tables["console"]
+    tasks = [asyncio.create_task(one.run(), name=f"uplink {one.name}") for one in hub.uplinks]
+    page = asyncio.create_task(serve(hub, console["host"], console["port"], stop), name="page")
+    ticking = asyncio.create_task(_tick(hub), name="tick")
+    stopping = asyncio.create_task(stop.wait())
+    log.info("hub %s takes devices on %s:%d", config.id, address[0], port)
+    if ready is not None:
+        ready.set_result(port)
+    everything = {*tasks, page, ticking}
+    done, _ = await asyncio.wait({*everything, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    server.close()
+    hub.ingest.stop()
+    for task in (*tasks, ticking, stopping):
+        task.cancel()
+    await asyncio.wait(everything, timeout=STOP_TIMEOUT_S)
+    await hub.store.close()
+    for task in done & everything:
+        if task.exception() is not None:
+            raise task.exception() or AssertionError
+
+
+async def _tick(hub: Hub) -> None:
+    while True:
+        await asyncio.sleep(1)
+        hub.tick()

@@ -1,0 +1,67 @@
+"""Ground shaking: several nodes report a peak within one window.
+
+Input: series `*.peak` in m/s2 that a node's trigger sends on lane 0. One truck shakes one
+node; a quake shakes all, so `devices_min` different devices must report at least `peak_m_s2` within
+`window_ms`. The finding lasts until no node has reported for ten windows. This is a plain threshold, not a
+seismic intensity.
+"""
+
+from hub.rules.finding import EMERGENCY, Finding
+from protocols.batch import Batch
+from protocols.vocabulary import LANE_ALERT, MODE_DISASTER
+
+QUIET_WINDOWS = 10
+
+
+class QuakeRule:
+    """settings: the [quake] table of hub.toml."""
+
+    name = "quake"
+
+    def __init__(self, settings: dict[str, float]) -> None:
+        self._peak_min = float(settings["peak_m_s2"])
+        self._devices_min = int(settings["devices_min"])
+        self._window_us = int(settings["window_ms"]) * 1000
+        self._peaks: dict[str, tuple[int, float]] = {}
+        self._worst = 0.0
+        self._is_on = False
+
+    def wants(self, kind: str, lane: int) -> bool:
+        """Tell whether batches of such devices and lane are needed."""
+        return kind == "bridge" and lane == LANE_ALERT
+
+    def feed(self, device: str, batch: Batch, now_us: int) -> list[Finding]:
+        """Take a batch; now_us: when it became durable, on the hub's monotonic clock."""
+        for series in batch.series or ():
+            if not series.channel.endswith(".peak"):
+                continue
+            scale = series.multiplier * 10.0**series.exponent
+            peak = max(abs(value) for value in series.values) * scale
+            if peak >= self._peak_min:
+                self._peaks[device] = (now_us, peak)
+        recent = [peak for at_us, peak in self._peaks.values() if now_us - at_us <= self._window_us]
+        if len(recent) < self._devices_min:
+            return []
+        worst = max(recent)
+        if self._is_on and worst <= self._worst:
+            return []
+        is_new, self._is_on, self._worst = not self._is_on, True, max(worst, self._worst)
+        return [self._finding(len(recent))] if is_new or worst > 1.5 * self._worst else []
+
+    def tick(self, now_us: int) -> list[Finding]:
+        """Say when the shaking is over."""
+        last_us = max((at_us for at_us, _ in self._peaks.values()), default=0)
+        if not self._is_on or now_us - last_us <= QUIET_WINDOWS * self._window_us:
+            return []
+        finding = self._finding(0, is_over=True)
+        self._is_on, self._worst = False, 0.0
+        self._peaks.clear()
+        return [finding]
+
+    def _finding(self, count: int, is_over: bool = False) -> Finding:
+        if is_over:
+            ja, en = "揺れは収まりました", "The shaking is over"
+        else:
+            ja = f"地震の揺れを観測: 最大 {self._worst:.2f} m/s²({count} 地点)"
+            en = f"Ground shaking: peak {self._worst:.2f} m/s² at {count} nodes"
+        return Finding(self.name, "quake", EMERGENCY, MODE_DISASTER, ja, en, is_over)

@@ -1,0 +1,64 @@
+"""The state of a hub as tables on a terminal."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+MODE_STYLES = {"normal": "green", "watch": "yellow", "disaster": "bold red"}
+
+
+def render(state: dict[str, Any], console: Console | None = None) -> None:
+    """Print mode, devices, uplinks and refusals. state: the page's snapshot."""
+    out = console or Console()
+    hub, mode, store = state["hub"], state["mode"], state["store"]
+    style = MODE_STYLES[mode["mode"]]
+    drill = " DRILL" if mode["drill"] else ""
+    out.print(f"{hub['id']} {hub['version']}, boot {hub['boot']}, up {hub['uptime_s']} s")
+    out.print(f"mode [{style}]{mode['mode']}{drill}[/] {mode['actor']} {mode['reason']}")
+    out.print(devices_table(state["devices"]))
+    out.print(uplinks_table(state["uplinks"]))
+    ingest = state["ingest"]
+    used = f"{store['bytes'] >> 20} of {store['size_max'] >> 20} MiB"
+    out.print(f"accepted {ingest['accepted']}, sent twice {ingest['duplicates']}, store {used}")
+    if store.get("failure"):
+        out.print(f"[bold red]the store cannot write: {store['failure']}[/]")
+    refused = ", ".join(f"{reason} {count}" for reason, count in sorted(ingest["refused"].items()))
+    out.print(f"refused: {refused or 'none'}")
+
+
+def devices_table(devices: list[dict[str, Any]]) -> Table:
+    """Return the devices as a table."""
+    table = Table("device", "kind", "state", "boot", "last frame", "frames", "newest readings")
+    styles = {"online": "green", "silent": "yellow", "offline": "red", "never": "dim"}
+    for one in devices:
+        age_ms = one["last_frame_age_ms"]
+        readings = "personal" if one["personal"] else ", ".join(
+            f"{row['channel']} {row['value']:.4g} {row['unit']}" for row in one["readings"][:3]
+        )  # fmt: skip
+        table.add_row(
+            one["device"],
+            one["kind"],
+            f"[{styles[one['state']]}]{one['state']}[/]",
+            str(one["boot"] or "-"),
+            "-" if age_ms is None else f"{age_ms / 1000:.1f} s ago",
+            str(one["received"]),
+            readings,
+        )
+    return table
+
+
+def uplinks_table(uplinks: list[dict[str, Any]]) -> Table:
+    """Return the uplinks as a table."""
+    table = Table("uplink", "state", "delivered", "waiting", "backlog", "last error")
+    for one in uplinks:
+        style = "green" if one["state"] == "up" else "red"
+        table.add_row(
+            one["name"],
+            f"[{style}]{one['state']}[/] {one['since_age_ms'] / 1000:.0f} s",
+            str(one["delivered"]),
+            str(one["live"]),
+            str(one["backlog"]),
+            one["last_error"] or "",
+        )
+    return table
