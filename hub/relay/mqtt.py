@@ -147,7 +147,9 @@ class MqttUplink:
 
     async def _publish(self, client: aiomqtt.Client, item: Item, count: int, blob: bytes) -> None:
         kind = "backlog" if item.historical else "live"
-        bundle = Bundle(self._hub_id, (item.lane, item.first), item.historical, count, blob)
+        bundle = Bundle(
+            self._hub_id, (item.lane, item.first), item.historical, count=count, blob=blob
+        )
         topic = f"hinomi/v1/{self._hub_id}/frames/{kind}/{item.lane}"
         await client.publish(topic, encode_bundle(bundle), qos=1)
         self._historical_count -= item.historical
