@@ -25,6 +25,8 @@ from typing import Any
 
 from agent.hal.errors import ENODEV, ETIMEDOUT
 
+Buffer = bytes | bytearray | memoryview
+WritableBuffer = bytearray | memoryview
 UART_BUFFER_SIZE = 256  # receive buffer of the rp2 and esp32 ports; what does not fit is lost
 PPM = 1_000_000
 
@@ -60,7 +62,7 @@ class Clock:
     def now_us(self) -> int:
         """Return the microseconds since boot."""
         self._power.check()
-        elapsed_us = self._world_clock.now_us() - self._boot_us
+        elapsed_us: int = self._world_clock.now_us() - self._boot_us
         return elapsed_us + elapsed_us * self._error_ppm // PPM
 
     def sleep_us(self, duration_us: int) -> None:
@@ -114,7 +116,7 @@ class SpiDevice:
         self._world_clock = world_clock
         self._chip = chip
 
-    def transfer(self, out: bytes, into: bytearray) -> None:
+    def transfer(self, out: Buffer, into: WritableBuffer) -> None:
         """Clock out and into through each other, chip select low throughout; equal lengths."""
         self._power.check()
         assert len(out) == len(into)
@@ -172,7 +174,8 @@ class Pin:
         self._power.check()
         model = self._board.pins.get(self._number)
         if model is not None:
-            return model.value(self._board.world_clock.now_us())
+            level: int = model.value(self._board.world_clock.now_us())
+            return level
         return self._board.outputs.get(self._number, self._idle)
 
     def set(self, value: int) -> None:
@@ -194,7 +197,8 @@ class Adc:
         self._power.check()
         if self._model is None:
             return 0
-        return self._model.value_u16(self._world_clock.now_us())
+        value: int = self._model.value_u16(self._world_clock.now_us())
+        return value
 
 
 class BoardFlash:
@@ -240,8 +244,10 @@ class Stream:
     async def read(self, n: int) -> bytes:
         """Return 1..n bytes, or b"" at the end of the stream."""
         self._power.check()
-        data = await self._reader.read(n)
-        self._power.check()
+        try:
+            data: bytes = await self._reader.read(n)
+        finally:
+            self._power.check()
         return data
 
     def write(self, data: bytes) -> None:
@@ -252,8 +258,10 @@ class Stream:
     async def drain(self) -> None:
         """Wait until the queue is short again; OSError once the other end is gone."""
         self._power.check()
-        await self._writer.drain()
-        self._power.check()
+        try:
+            await self._writer.drain()
+        finally:
+            self._power.check()
 
     def close(self) -> None:
         """Close both directions."""
@@ -302,6 +310,7 @@ class SimBoard:
         self._dial = dial
         self._streams: list[Stream] = []
         self._next_cause = "power_on"
+        self._power = Power()
         for model, settings in chips:
             self.add(model, settings)
         self.power_on()
@@ -391,8 +400,7 @@ class SimBoard:
 
     def power_on(self) -> None:
         """Begin a new boot: chips at power-up values, boot clock at 0, flash as it was left."""
-        if self.boots_count:
-            self._power.is_on = False
+        self._power.is_on = False
         self._power = Power()
         self.boots_count += 1
         self.reset_cause, self._next_cause = self._next_cause, "power_on"

@@ -1,10 +1,11 @@
 """Drivers: one file per sensor, from registers to integers with a unit. All have one face:
 
     __init__(board, settings)   settings: the sensor's row of config.json
-    channels        tuple of (suffix, unit, exponent, multiplier): SI value = raw * multiplier * 10 ** exponent; the
-                    full name of a channel is settings["name"] + "." + suffix, or just the name
-                    where suffix is ""
+    channels        tuple of (suffix, unit, exponent, multiplier):
+                    SI value = raw * multiplier * 10 ** exponent; a channel's full name is
+                    settings["name"] + "." + suffix, or just the name where suffix is ""
     spacing_us      nominal spacing of the samples; 0: irregular, a sample is made only on change
+    spacing_exact   optional, True: the board's own clock paces the samples
     poll_us         longest time between two reads, so that no FIFO overflows, nothing is missed
     samples_max     most samples per channel that one read returns
     overflows       times that samples were lost so far; each loss lies before the samples of the
@@ -13,7 +14,7 @@
     read(out, now_us) -> samples per channel, written interleaved by channel into the array('i')
                     `out`; SensorError
     self_test() -> bool          exercises the sensor; sampling goes on afresh afterwards
-    set_rate(rate_mhz)           where the rate may change; ValueError for one that the chip cannot do
+    set_rate(rate_mhz)           where the rate may change; ValueError for one it cannot do
     stop()          lowest power
 
 What the samples' exact times are, is found by whoever calls read(): the oscillators of sensors are

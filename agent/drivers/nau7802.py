@@ -72,7 +72,7 @@ class Nau7802:
         self._choose(settings["rate_mhz"])
 
     def start(self) -> None:
-        """Power up, configure, begin to calibrate; the first sample comes some conversions later."""
+        """Power up, configure, begin to calibrate; the first sample comes a little later."""
         registers = self._registers
         registers.write_u8(_PU_CTRL, _RESET)
         registers.write_u8(_PU_CTRL, _POWER_UP)

@@ -12,7 +12,7 @@ the board's own.
                                               no acknowledge: OSError ENODEV (19); stuck bus:
                                               OSError ETIMEDOUT (110)
     board.spi(bus, cs, baudrate, mode)        -> device
-        transfer(out, into)                   full duplex, equal lengths, chip select low throughout;
+        transfer(out, into)                   full duplex, equal lengths, chip select low;
                                               out and into may be the same buffer
     board.uart(number, baudrate)              -> UART
         read_into(buf) -> count               does not wait; 0 when nothing came

@@ -38,7 +38,7 @@ class Ads1115Chip(RegisterChip):
     def power_on(self, now_us: int) -> None:
         """Take power-up values: shut down, waiting for a single shot."""
         self._registers = list(POWER_UP)
-        self._ticker: Ticker | None = None
+        self._ticker = None
         self._made = 0
 
     def advance(self, now_us: int) -> None:

@@ -108,8 +108,8 @@ class Adxl355Chip(Chip):
         self._fifo = bytearray()
         self._newest = bytes(SET_SIZE)
         self._status = 0
-        self._made: int = 0
-        self._ticker: Ticker | None = None
+        self._made = 0
+        self._ticker = None
 
     def _restart(self, now_us: int) -> None:
         """Begin to sample afresh as the registers say."""

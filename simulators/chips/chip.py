@@ -53,6 +53,8 @@ class Chip:
         self.rate_error_ppm: int = options.get("rate_error_ppm", drawn_ppm)
         self.has_noise = options.get("noise", True)
         self.fault: str | None = None
+        self._ticker: Ticker | None = None  # runs while the chip converts
+        self._made = 0  # instants of the ticker whose conversions are made
 
     def true_rate_nhz(self, nominal_mhz: float) -> int:
         """Return what the chip's own oscillator makes of a nominal rate in millihertz."""

@@ -49,7 +49,7 @@ class Nau7802Chip(RegisterChip):
             self._registers[register] = value
         self._powered_us: int | None = None
         self._calibrated_us: int | None = None
-        self._ticker: Ticker | None = None
+        self._ticker = None
         self._made = 0
         self._offset_v = OFFSET_V
 

@@ -30,9 +30,9 @@ NOISE_STEPS = (
 
 
 class Tmp117Chip(RegisterChip):
-    """One TMP117. Its oscillator is off by up to 10 %."""
+    """One TMP117. Its oscillator is off by up to 4 %."""
 
-    rate_error_ppm_max = 100_000
+    rate_error_ppm_max = 40_000
 
     def attach(self, board: Any, settings: dict[str, Any]) -> None:
         """Wire it to settings "i2c" at "address" (0x49)."""
@@ -87,7 +87,7 @@ class Tmp117Chip(RegisterChip):
         averaging = config >> 5 & 3
         self._made = 0
         if config & MODE == SHUTDOWN:
-            self._ticker: Ticker | None = None
+            self._ticker = None
             return
         if config & MODE == ONE_SHOT:
             cycle_us = CONVERSION_US * AVERAGED[averaging]
