@@ -16,7 +16,7 @@ from agent.operation import Operation
 from agent.sampler import Sampler
 from agent.sealer import Sealer
 from agent.sensor import Sensor
-from agent.supervisor import Beats, Supervisor
+from agent.supervisor import Beats, Supervisor, end_tasks
 from agent.uplink import Uplink
 from protocols.cose import DeviceKeys
 from protocols.portable import const
@@ -84,9 +84,7 @@ class Agent:
             await tasks[0]
             await self._drain()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end_tasks(tasks)
 
     def statistics(self) -> "dict[str, Any]":
         """Return the counters of all parts."""

@@ -5,6 +5,8 @@ The watchdog is fed only while every task keeps its promises: before it waits, a
 it will be back.
 """
 
+import asyncio
+
 from agent.clock import sleep_ms
 from protocols.portable import const
 
@@ -17,7 +19,24 @@ if TYPE_CHECKING:
 RESTART_MS = const(1000)
 FEED_MS = const(1000)
 RESTART_GRACE_US = const(10_000_000)
+CANCEL_AGAIN_MS = const(20)
 CRASH_SIZE_MAX = const(96)
+
+
+async def end_tasks(tasks: "list[Any]") -> None:
+    """Cancel tasks and return when all have ended, whatever they ended with.
+
+    One cancel is not enough: asyncio.wait_for of CPython 3.11 swallows one that comes together
+    with what it waits for.
+    """
+    while True:
+        running = [task for task in tasks if not task.done()]
+        if not running:
+            break
+        for task in running:
+            task.cancel()
+        await sleep_ms(CANCEL_AGAIN_MS)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Beats:

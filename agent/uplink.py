@@ -8,6 +8,7 @@ import asyncio
 
 from agent.clock import US_PER_MS, US_PER_S, sleep_us
 from agent.conversation import Conversation
+from agent.supervisor import end_tasks
 from protocols.errors import LinkError, ProtocolError
 from protocols.limits import HELLO_TIMEOUT_MS, NONCE_SIZE
 from protocols.portable import const
@@ -108,9 +109,7 @@ class Uplink:
         try:
             await self._send(connection, conversation, listener)
         finally:
-            listener.cancel()
-            # Its end, whatever it was, is no news any more.
-            await asyncio.gather(listener, return_exceptions=True)
+            await end_tasks([listener])
 
     async def _listen(self, connection: "Any", conversation: Conversation) -> None:
         try:
