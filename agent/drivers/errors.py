@@ -8,6 +8,6 @@ class SensorError(Exception):
     """
 
     def __init__(self, cause: str, remedy: str) -> None:
-        Exception.__init__(self, cause + " " + remedy)
+        super().__init__(cause + " " + remedy)
         self.cause = cause
         self.remedy = remedy

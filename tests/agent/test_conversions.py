@@ -23,7 +23,7 @@ def test_polled_twice_as_fast_as_it_converts_nothing_is_lost() -> None:
 
 def test_a_stall_of_two_spacings_is_a_loss() -> None:
     conversions_us = [10_000 + k * 25_000 for k in range(20)]
-    polls_us = [*range(0, 100_000, 12_500), *range(160_000, 300_000, 12_500)]
+    polls_us = list(range(0, 100_000, 12_500)) + list(range(160_000, 300_000, 12_500))
     assert losses(25_000, conversions_us, polls_us) == 1
 
 
