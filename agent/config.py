@@ -33,7 +33,7 @@ HUB_ROWS = (
     ("port", (1, 65535), REQUIRED, "1 to 65535"),
 )
 SENSOR_ROWS = (
-    ("name", "text", REQUIRED, "a word of 1 to 32 characters, another for each sensor"),
+    ("name", "text", REQUIRED, "1 to 32 bytes, another name for each sensor"),
     ("driver", "text", REQUIRED, ""),
     ("lane", (0, 3), LANE_STATE, "0 alert, 1 life, 2 state, 3 wave"),
     ("personal", "bool", False, "true or false"),
@@ -180,7 +180,7 @@ def _sensors(tables: "list[Any]") -> "list[SensorRow]":
     for position, table in enumerate(tables):
         where = "sensors[%d]." % position
         sensor = _sensor(table, where)
-        if sensor.name in names or not 1 <= len(sensor.name) <= 32:
+        if sensor.name in names or not 1 <= len(sensor.name.encode()) <= 32:
             raise ConfigError(
                 where + "name", "is used twice, empty or too long", SENSOR_ROWS[0][3]
             )

@@ -37,9 +37,14 @@ FAULT_REPORT_US = const(60_000_000)
 
 
 class Sensor:
-    """row: its checked part of the configuration. It rests until follow() gives it a rule."""
+    """row: its checked part of the configuration. It rests until follow() gives it a rule.
 
-    def __init__(self, board: "Any", row: "SensorRow", log: "Log") -> None:
+    create: (driver's name, board, settings) -> driver.
+    """
+
+    def __init__(
+        self, board: "Any", row: "SensorRow", log: "Log", create: "Any" = drivers.create
+    ) -> None:
         self.name = row.name
         self.personal = row.personal
         self.rule: Rule | None = None
@@ -49,6 +54,7 @@ class Sensor:
         self.faults_count = 0
         self.stalls_count = 0
         self._board = board
+        self._create = create
         self._row = row
         self._log = log
         self._driver: Any = None
@@ -79,7 +85,7 @@ class Sensor:
         settings.update(rule.pace)
         self._report_us = rule.report_us
         self._is_paced = "every_ms" in settings
-        driver: Any = drivers.create(self._row.driver, self._board, settings)
+        driver: Any = self._create(self._row.driver, self._board, settings)
         self._driver = driver
         self._scales = tuple((unit, (power, factor)) for _, unit, power, factor in driver.channels)
         self.channels = tuple(full_name(self.name, suffix) for suffix, _, _, _ in driver.channels)
