@@ -5,6 +5,7 @@ every frame that was programmed into the flash, and every frame that left on the
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -33,6 +34,7 @@ class Seen:
         self.lane = lane
         self.readings_count = readings_count
         self.start_us = start_us
+        self.sent_us: int | None = None  # machine's monotonic clock, when it first left on the wire
 
 
 class Observer:
@@ -60,6 +62,8 @@ class Observer:
         self.sent_bytes += len(frame)
         if identity in self.sent:
             self.sent_again_count += 1
+            return
+        seen.sent_us = time.monotonic_ns() // 1000
         self.sent[identity] = seen
 
     def statistics(self) -> dict[str, int]:
@@ -170,6 +174,7 @@ class VirtualDevice:
         self.observer = Observer(DeviceKeys(self.name, bytes.fromhex(config["secret"])))
         self._dial = dial
         body = SimFlash(sector_count=FLASH_SECTORS) if flash is None else flash
+        self.flash = body
         self.board = SimBoard(
             world_clock,
             flash=WatchedFlash(body, self.observer),
