@@ -75,6 +75,7 @@ def test_a_file_cut_short_is_filled_up_with_erased_bytes() -> None:
     flash = FileFlash(PATH, 256, 4)
     assert content(flash, 0, 1024) == b"\x00" * 300 + b"\xff" * 724
     flash.close()
+    assert os.stat(PATH)[6] == 1024
     remove()
 
 

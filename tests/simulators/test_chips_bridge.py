@@ -5,11 +5,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.drivers import create as create_driver
 from agent.drivers.errors import SensorError
 from simulators import chips
 from simulators.board import PowerLost, SimBoard
+from simulators.chips.chip import Ticker
 from simulators.clock import HandClock
 from simulators.signals.basic import Constant
 
@@ -262,6 +265,15 @@ def test_options_that_a_chip_does_not_have_are_refused() -> None:
         chips.create("tmp117", HandClock(), Constant(20.0), options={"gauge_factor": 2})
 
 
+@given(st.integers(0, 10**12), st.integers(1, 5 * 10**15), st.integers(1, 10**9))
+def test_oscillators_tick_exactly_however_long_they_run(
+    start_us: int, rate_nhz: int, k: int
+) -> None:
+    ticker = Ticker(start_us, rate_nhz)
+    instant_us = ticker.instant_us(k)
+    assert ticker.count(instant_us) >= k > ticker.count(instant_us - 1)
+
+
 # What only one of them has.
 
 
@@ -310,6 +322,16 @@ def test_temperature_below_zero_and_saturation() -> None:
     bench.chip.signal = Constant(1000.0)
     assert bench.run(2 * SECOND_US)[-1] == (32767,)
     assert not bench.driver.self_test()
+
+
+def test_one_shot_is_one_result() -> None:
+    bench = started("tmp117")
+    i2c, buffer = bench.board.i2c(0), bytearray(2)
+    i2c.writeto_mem(0x49, 1, b"\x0c\x00")
+    for expected in (0x2400, 0x0400):  # ready and shut down, then only shut down
+        bench.clock.advance(SECOND_US)
+        i2c.readfrom_mem_into(0x49, 1, buffer)
+        assert int.from_bytes(buffer, "big") == expected
 
 
 @pytest.mark.parametrize(
