@@ -2,6 +2,8 @@
 
 import ast
 import re
+import sys
+from importlib.metadata import packages_distributions, requires
 
 import pytest
 
@@ -16,6 +18,13 @@ ARROWS = {
     "hub": {"protocols", "boards"},
     "simulators": {"protocols", "agent", "hub", "boards"},
     "hinomi": set(),  # it mounts the packages' commands by name, when called
+}
+# What is there on a board, or only with an extra that the tests do not install.
+MODULES_OF_A_BOARD = {"cryptolib", "esp32", "machine", "micropython", "rp2"}
+MODULES_NOT_INSTALLED = {
+    "bleak": ["bleak"],
+    "serial": ["pyserial"],
+    **dict.fromkeys(("adafruit_blinka", "board", "busio", "digitalio"), ["adafruit-blinka"]),
 }
 FILE_NAMES_BANNED = re.compile(r"(utils?|helpers?|common|misc|.*manager.*)\.py")
 FILE_LINES_MAX = 500
@@ -109,6 +118,25 @@ def test_names_no_place_outside_the_repository(file: str) -> None:
 @pytest.mark.parametrize("file", ALL_PYTHON)
 def test_what_is_left_to_do_is_an_issue(file: str) -> None:
     assert [line for line in read(file).splitlines() if LEFT_TO_DO.search(line)] == []
+
+
+def test_every_module_of_others_is_declared() -> None:
+    own = {file.split("/")[0].removesuffix(".py") for file in ALL_PYTHON}
+    known = {*sys.stdlib_module_names, *own, *MODULES_OF_A_BOARD}
+    imported = {name.split(".")[0] for file in ALL_PYTHON for name in imported_modules(file)}
+    declared = {_project(text) for text in requires("hinomi") or []}
+    projects = {**MODULES_NOT_INSTALLED, **packages_distributions()}
+    undeclared = {
+        name
+        for name in imported - known
+        if not declared & {_project(project) for project in projects.get(name, [])}
+    }
+    assert undeclared == set(), "declare it in pyproject.toml, with its reason"
+
+
+def _project(requirement: str) -> str:
+    name = re.split(r"[^\w.-]", requirement)[0]
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def test_every_package_folder_is_a_package() -> None:
