@@ -24,7 +24,7 @@ BUNDLE_BYTES_MAX = 192 * 1024
 PUBLISHES_MAX = 8  # unacknowledged at a time; of which the backlog may take all but PUBLISHES_LIVE
 PUBLISHES_LIVE = 4
 RETRY_S_MIN = 0.5
-RETRY_S_MAX = 10.0
+RETRY_S_MAX = 5.0
 
 
 class MqttUplink:

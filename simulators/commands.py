@@ -1,0 +1,134 @@
+"""`hinomi demo` and `hinomi sim`: the real system on simulated chips, networks and platforms."""
+
+import asyncio
+import json
+import random
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(help="Simulated boards, networks and platforms.", no_args_is_help=True)
+
+Seconds = Annotated[int | None, typer.Option(help="Length of the run; scales the scenario.")]
+Headless = Annotated[bool, typer.Option("--headless", help="Lines instead of the live view.")]
+ReportFile = Annotated[Path | None, typer.Option(help="Write the report as JSON to this file.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of the world; the same seed, the same world.")]
+Record = Annotated[
+    Path | None, typer.Option(help="Play this strong-motion record: K-NET ASCII, or CSV of time_s,x,y,z in gal.")
+]
+Folder = Annotated[Path | None, typer.Option(help="Folder for this run; default: a new one below build/runs.")]
+
+
+def demo(
+    scenario: Annotated[str, typer.Option(help="Name, or path of a .toml file.")] = "quake-flood",
+    seconds: Seconds = None,
+    headless: Headless = False,
+    report: ReportFile = None,
+    seed: Seed = None,
+    record: Record = None,
+    folder: Folder = None,
+) -> None:
+    """Play a disaster on this machine: hub, platform and 12 devices. / 災害を模擬する
+
+    Example: hinomi demo --headless --report out.json
+    """
+    play(scenario, seconds, headless=headless, report=report, seed=seed, record=record, folder=folder)
+
+
+@app.command("run")
+def run(
+    scenario: Annotated[str, typer.Argument(help="Name, or path of a .toml file.")],
+    seconds: Seconds = None,
+    headless: Headless = True,
+    report: ReportFile = None,
+    seed: Seed = None,
+    record: Record = None,
+    folder: Folder = None,
+) -> None:
+    """Play a scenario and judge it. / シナリオを実行する
+
+    Example: hinomi sim run quake-flood --seconds 30 --report out.json
+    """
+    play(scenario, seconds, headless=headless, report=report, seed=seed, record=record, folder=folder)
+
+
+@app.command("scenarios")
+def scenarios() -> None:
+    """List the scenarios. / シナリオの一覧
+
+    Example: hinomi sim scenarios
+    """
+    from simulators.scenario import read_scenario, scenario_names
+
+    for name in scenario_names():
+        tables = read_scenario(name).tables["scenario"]
+        typer.echo(f"{name}  {tables['seconds']} s  {tables['title_en']} / {tables['title_ja']}")
+
+
+class UsageError(Exception):
+    """Wrong usage: one sentence of cause, one of remedy."""
+
+    exit_code = 2
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.remedy = remedy
+
+
+def play(name: str, seconds: int | None, *, headless: bool, **options: Any) -> None:
+    """Run a scenario with a live view or as lines; exit with 0 when `ok`, else 1."""
+    from hub.settings import SettingsError
+    from simulators.run import Run, default_folder
+    from simulators.scenario import read_scenario
+    from simulators.signals.recording import RecordingError
+    from simulators.verdict import write_report
+
+    seed = random.randrange(1_000_000) if options["seed"] is None else options["seed"]
+    try:
+        scenario = read_scenario(name, seconds)
+        run = Run(scenario, options["folder"] or default_folder(), seed=seed, record=options["record"])
+    except SettingsError as error:
+        raise UsageError(str(error), error.remedy) from None
+    except RecordingError as error:
+        raise UsageError(str(error), "Give one file of a K-NET record, or CSV as --help says.") from None
+    verdict = asyncio.run(_watch(run, headless, seed))
+    result = verdict.report()
+    result["seed"] = seed
+    from rich.console import Console
+
+    from simulators.screen import result_table
+
+    console = Console()
+    console.print(result_table(result))
+    if options["report"] is not None:
+        write_report(result, options["report"])
+        console.print(f"report: {options['report']}")
+    console.print(f"logs and stores of this run: {run.folder}   same again: --seed {seed}")
+    if not result["ok"]:
+        console.print(json.dumps(result["frames"]))
+        raise typer.Exit(1)
+
+
+async def _watch(run: Any, headless: bool, seed: int) -> Any:
+    from rich.console import Console
+    from rich.live import Live
+
+    from simulators.screen import Screen
+
+    console = Console()
+    if not headless and console.is_terminal:
+        with Live(Screen(run), console=console, refresh_per_second=3, screen=False):
+            return await run.run()
+    console.print(f"{run.view.title}: {len(run.rows)} devices, {run.view.seconds:.0f} s, seed {seed}")
+    task = asyncio.create_task(run.run())
+    told = 0
+    while True:
+        done, _ = await asyncio.wait({task}, timeout=0.5)
+        lines = list(run.view.log)
+        for at_s, line in lines[told:]:
+            console.print(f"{at_s:6.1f} s  {line}", highlight=False)
+        told = len(lines)
+        if done:
+            return task.result()

@@ -1,0 +1,372 @@
+"""Runs a scenario on the real system: hub and platform as processes of their own, the devices here.
+
+    devices (real agent, simulated chips) --TCP--> hub process --MQTT--> Line --> platform process
+
+The line to the platform can be cut, the hub is killed with SIGKILL and started again, boards lose
+power. What the run looks like from outside is in `Run.view`; what became of every frame is
+counted at the end by simulators.verdict.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+import urllib.request
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent.hal.file_flash import FileFlash
+from boards.profiles import make_config, read_device
+from hub import config as hub_config
+from protocols.cose import DeviceKeys
+from simulators.archive import Archive
+from simulators.clock import RunningClock
+from simulators.network import BLACKHOLE, Line
+from simulators.scenario import Event, Placed, Scenario
+from simulators.town import Town
+from simulators.verdict import Verdict, judge
+from simulators.virtual_device import FLASH_SECTORS, VirtualDevice
+
+START_TIMEOUT_S = 20.0
+DRAIN_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 10.0
+KEEPALIVE_S = 2  # so that a run of a minute sees a dead line noticed
+POLL_S = 1.0
+CONSOLE_PORT_WISHED = 8080
+HUB = "hub-1"
+
+
+class RunError(Exception):
+    """The run cannot go on: one sentence of cause, one of remedy."""
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.remedy = remedy
+
+
+@dataclass
+class View:
+    """What one sees from outside while it runs."""
+
+    title: str
+    seconds: float
+    elapsed_s: float = 0.0
+    phase: str = "starting"
+    page: str = ""
+    line_is_up: bool = True
+    hub_is_up: bool = False
+    status: dict[str, Any] = field(default_factory=dict)
+    platform: dict[str, Any] = field(default_factory=dict)
+    log: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=200))
+
+
+class Run:
+    """One run of a scenario in a folder of its own."""
+
+    def __init__(
+        self, scenario: Scenario, folder: Path, *, seed: int, record: Path | None = None,
+        chip_options: dict[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """chip_options: options of every chip's model that knows them, such as {"noise": False}."""
+        self.scenario = scenario
+        self.folder = folder
+        self.seed = seed
+        self.town = Town(scenario, seed, record)
+        self._chip_options = chip_options
+        tables = scenario.tables["scenario"]
+        title = f"{tables['title_en']} / {tables['title_ja']}"
+        self.view = View(title, float(scenario.seconds))
+        self.devices: list[VirtualDevice] = []
+        self.rows: list[Placed] = scenario.devices
+        self._hub: asyncio.subprocess.Process | None = None
+        self._platform: asyncio.subprocess.Process | None = None
+        self._line: Line | None = None
+        self._archive: Archive | None = None
+        self._hub_toml = folder / "hub" / "hub.toml"
+        self.archive_folder = folder / "platform"
+        self._seen_alerts = 0
+        self._powered: set[asyncio.Task[None]] = set()
+
+    def secret(self, name: str) -> bytes:
+        """Return the secret of a device, the same for the same seed: nobody is protected by it."""
+        return hashlib.sha256(f"hinomi {self.seed} {name}".encode()).digest()
+
+    async def run(self) -> Verdict:
+        """Play the scenario, let the backlog drain, stop everything, count."""
+        try:
+            await self._start()
+            await self._play()
+            await self._drain()
+            await self._stop_hub()
+            return self._judge()
+        finally:
+            await self._end()
+
+    # Beginning
+
+    async def _start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        await self._start_platform()
+        self._write_hub()
+        await self._start_hub()
+        clock = RunningClock()
+        self.devices = [self._make_device(number, row, clock) for number, row in enumerate(self.rows)]
+        for device in self.devices:
+            device.start()
+        self._clock = clock
+
+    async def _start_platform(self) -> None:
+        keys = {row.name: DeviceKeys(row.name, self.secret(row.name)).up_key().hex() for row in self.rows}
+        keys[HUB] = DeviceKeys(HUB, self.secret(HUB)).up_key().hex()
+        path = self.folder / "keys.json"
+        path.write_text(json.dumps(keys))
+        command = ["-m", "simulators.platform", "--archive", str(self.archive_folder), "--keys", str(path)]
+        self._platform = await self._spawn(command, "platform.log")
+        port = (await self._ready(self._platform, "platform"))["port"]
+        self._line = Line("127.0.0.1", port)
+        await self._line.start()
+        personal = {
+            row.name: DeviceKeys(row.name, self.secret(row.name)).seal_key for row in self.rows
+        }
+        self._archive = Archive(self.archive_folder, personal)
+
+    def _write_hub(self) -> None:
+        assert self._line is not None
+        self._console_port = free_port(CONSOLE_PORT_WISHED)
+        self.port = free_port(0)
+        hub_config.init(
+            self._hub_toml.parent,
+            {
+                ("ingest", "port"): self.port,
+                ("console", "port"): self._console_port,
+                ("uplink", "port"): self._line.port,
+                ("uplink", "version"): "3.1.1",  # the simulated platform's broker has no MQTT 5
+                ("uplink", "keepalive_s"): KEEPALIVE_S,
+            },
+        )
+        (self._hub_toml.parent / "hub.secret").write_text(self.secret(HUB).hex() + "\n")
+        for row in self.rows:
+            profile = read_device(row.profile)
+            number = row.name.rpartition("-")[2]
+            hub_config.enroll(
+                self._hub_toml.parent / "devices.toml",
+                hub_config.Device(
+                    row.name,
+                    self.secret(row.name),
+                    row.kind,
+                    f"{profile['name_ja']} {number}",
+                    f"{profile['name_en']} {number}",
+                    any(sensor.get("personal") for sensor in profile["sensors"]),
+                ),
+            )
+        self.view.page = f"http://127.0.0.1:{self._console_port}"
+
+    async def _start_hub(self) -> None:
+        command = ["-m", "hinomi", "hub", "run", "--json", "--config", str(self._hub_toml)]
+        self._hub = await self._spawn(command, "hub.log")
+        await self._ready(self._hub, "hub")
+        self.view.hub_is_up = True
+
+    def _make_device(self, number: int, row: Placed, clock: RunningClock) -> VirtualDevice:
+        config = make_config(
+            row.profile, row.name, self.secret(row.name).hex(), host="127.0.0.1", port=self.port, demo=True
+        )
+        signals = self.town.signals(row)
+        options = {name: self._chip_options for name in ("acc",)} if self._chip_options else None
+        flash = FileFlash(str(self.folder / f"{row.name}.flash"), sector_count=FLASH_SECTORS)
+        return VirtualDevice(
+            config, signals, clock, options=options, flash=flash, seed=self.seed * 1000 + number
+        )
+
+    async def _spawn(self, arguments: list[str], log_name: str) -> asyncio.subprocess.Process:
+        with (self.folder / log_name).open("ab") as log:
+            return await asyncio.create_subprocess_exec(
+                sys.executable, *arguments, stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE, stderr=log, start_new_session=True,
+            )  # fmt: skip
+
+    async def _ready(self, process: asyncio.subprocess.Process, name: str) -> dict[str, Any]:
+        assert process.stdout is not None
+        try:
+            line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_S)
+            return json.loads(line)  # type: ignore[no-any-return]
+        except (TimeoutError, ValueError):
+            raise RunError(
+                f"The {name} process did not start", f"Read {self.folder / (name + '.log')}."
+            ) from None
+
+    # The scenario
+
+    async def _play(self) -> None:
+        self.view.phase = "running"
+        events = deque(self.scenario.events)
+        end_us = self.scenario.seconds * 1_000_000
+        next_poll_us = 0
+        while (now_us := self._clock.now_us()) < end_us:
+            self.view.elapsed_s = now_us / 1e6
+            while events and events[0].at_us <= now_us:
+                await self._do(events.popleft())
+            if now_us >= next_poll_us:
+                next_poll_us = now_us + int(POLL_S * 1e6)
+                await self._poll()
+            self._check_devices()
+            await asyncio.sleep(0.1)
+        for event in events:
+            await self._do(event)
+
+    async def _do(self, event: Event) -> None:
+        self.say(event.text())
+        line, device = self._line, None
+        assert line is not None
+        if event.device:
+            device = next(one for one in self.devices if one.name == event.device)
+        if event.action == "cut_line":
+            line.cut(BLACKHOLE)
+            self.view.line_is_up = False
+        elif event.action == "restore_line":
+            line.restore()
+            self.view.line_is_up = True
+        elif event.action == "kill_hub":
+            await self._kill_hub()
+        elif event.action == "start_hub":
+            await self._start_hub()
+        elif event.action == "power_cut" and device is not None:
+            device.power_cut()
+        elif event.action == "power_on" and device is not None:
+            await device.power_on()
+
+    async def _kill_hub(self) -> None:
+        if self._hub is not None and self._hub.returncode is None:
+            self._hub.send_signal(signal.SIGKILL)
+            await self._hub.wait()
+        self.view.hub_is_up = False
+
+    def _check_devices(self) -> None:
+        for device in self.devices:
+            failure = device.failure()
+            if failure is not None:
+                raise RunError(f"{device.name} died: {failure!r}", "This is a bug; please report it.")
+        hub, platform = self._hub, self._platform
+        if self.view.hub_is_up and hub is not None and hub.returncode is not None:
+            raise RunError("The hub ended by itself", f"Read {self.folder / 'hub.log'}.")
+        if platform is not None and platform.returncode is not None:
+            raise RunError("The platform ended by itself", f"Read {self.folder / 'platform.log'}.")
+
+    def say(self, text: str) -> None:
+        """Put a line into the log of the run."""
+        self.view.log.append((self.view.elapsed_s, text))
+
+    async def _poll(self) -> None:
+        if self.view.hub_is_up:
+            try:
+                status = await asyncio.to_thread(fetch, f"{self.view.page}/api/status")
+            except (OSError, ValueError):
+                status = {}
+            if status:
+                self._tell_news(status)
+                self.view.status = status
+        if self._archive is not None:
+            self.view.platform = self._archive.counts()
+
+    def _tell_news(self, status: dict[str, Any]) -> None:
+        before = self.view.status
+        mode = status["mode"]
+        if not before or before["mode"]["mode"] != mode["mode"]:
+            self.say(f"mode {mode['mode']}: {mode['actor']} {mode['reason']}")
+        known = max((alert["id"] for alert in before.get("alerts", [])), default=0)
+        if before and before["hub"]["boot"] != status["hub"]["boot"]:
+            known = 0
+        for alert in status["alerts"]:
+            if alert["id"] > known:
+                self.say(f"{alert['level']}: {alert['text_en']} / {alert['text_ja']}")
+        for now in status["uplinks"]:
+            was = next((one for one in before.get("uplinks", []) if one["name"] == now["name"]), None)
+            if was is not None and was["state"] != now["state"]:
+                self.say(f"hub: uplink {now['name']} is {now['state']}, backlog {now['backlog']}")
+
+    # The end
+
+    async def _drain(self) -> None:
+        self.view.phase = "draining"
+        self.view.elapsed_s = self.view.seconds
+        self.say("sensors stop; what is still on the way drains / 計測終了、残りを送信")
+        stops = [asyncio.create_task(device.stop()) for device in self.devices]
+        give_up = time.monotonic() + DRAIN_TIMEOUT_S
+        while time.monotonic() < give_up:
+            await asyncio.sleep(0.3)
+            await self._poll()
+            self._check_devices()
+            if all(task.done() for task in stops) and self._is_drained():
+                break
+        else:
+            self.say("gave up waiting: not everything has arrived")
+        for task in stops:
+            if task.done() and task.exception() is not None:
+                raise RunError(f"a device died at its end: {task.exception()!r}", "Please report it.")
+            task.cancel()
+
+    def _is_drained(self) -> bool:
+        uplinks = self.view.status.get("uplinks", [])
+        waiting = sum(one["live"] + one["backlog"] + one["in_flight"] for one in uplinks)
+        return bool(uplinks) and waiting == 0
+
+    async def _stop_hub(self) -> None:
+        if self._hub is not None and self._hub.returncode is None:
+            self._hub.terminate()
+            await asyncio.wait_for(self._hub.wait(), STOP_TIMEOUT_S)
+        self.view.hub_is_up = False
+
+    def _judge(self) -> Verdict:
+        assert self._archive is not None
+        store = self._hub_toml.parent / "data" / "hub.sqlite"
+        return judge(self.scenario.name, self.scenario.seconds, self.devices, self._archive, store)
+
+    async def _end(self) -> None:
+        self.view.phase = "ended"
+        for device in self.devices:
+            if device.is_running():
+                device.power_cut()
+        if self._line is not None:
+            await self._line.close()
+        for process in (self._hub, self._platform):
+            if process is not None and process.returncode is None:
+                process.terminate()
+                try:
+                    await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+                except TimeoutError:
+                    process.kill()
+                    await process.wait()
+        if self._archive is not None:
+            self._archive.close()
+
+
+def free_port(wished: int) -> int:
+    """Return the wished port of loopback when it is free, else any free one."""
+    for port in (wished, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise RunError("No port of loopback is free", "Close other programs.")
+
+
+def fetch(url: str) -> dict[str, Any]:
+    """Return the JSON object at a URL of this machine; OSError when nobody answers."""
+    with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310
+        return json.load(answer)  # type: ignore[no-any-return]
+
+
+def default_folder() -> Path:
+    """Return a new folder for a run, below build/runs of the current folder."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    return Path("build") / "runs" / f"{stamp}-{os.getpid()}"
