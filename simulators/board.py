@@ -20,6 +20,7 @@ boot. The flash body is kept, all else begins anew.
 
 import asyncio
 import random
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -308,7 +309,7 @@ class SimBoard:
         self.unique_id = self._random.randbytes(8)
         self._flash = flash
         self._dial = dial
-        self._streams: list[Stream] = []
+        self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
         self._next_cause = "power_on"
         self._power = Power()
         for model, settings in chips:
@@ -386,7 +387,7 @@ class SimBoard:
         if not power.is_on:
             stream.cut()
             raise PowerLost
-        self._streams.append(stream)
+        self._streams.add(stream)
         return stream
 
     # What the scenario does to it.
@@ -394,9 +395,9 @@ class SimBoard:
     def power_off(self) -> None:
         """Cut the power: streams break, every handle of this boot raises PowerLost from now on."""
         self._power.is_on = False
-        for stream in self._streams:
+        for stream in list(self._streams):
             stream.cut()
-        self._streams = []
+        self._streams.clear()
 
     def power_on(self) -> None:
         """Begin a new boot: chips at power-up values, boot clock at 0, flash as it was left."""
