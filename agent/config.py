@@ -118,7 +118,7 @@ class ConfigError(Exception):
     """A setting is wrong. key: its path, as in "sensors[0].lane"; allowed: what it may be."""
 
     def __init__(self, key: str, problem: str, allowed: str) -> None:
-        Exception.__init__(self, "%s %s; allowed: %s" % (key, problem, allowed))
+        super().__init__("%s %s; allowed: %s" % (key, problem, allowed))
         self.key = key
         self.problem = problem
         self.allowed = allowed

@@ -1,4 +1,7 @@
-"""Real small stand-ins for what the agent's core works with: a clock moved by hand, a board, two chips."""
+"""Real small stand-ins for what the agent's core works with:
+
+A clock moved by hand, a board, two chips.
+"""
 
 from agent.config import Config
 from agent.drivers.errors import SensorError
@@ -22,6 +25,12 @@ if TYPE_CHECKING:
 SECRET = "5a" * 32
 FIFO_DEPTH = 32
 
+
+def neighbours(items: "list[Any]") -> "list[tuple[Any, Any]]":
+    """Return each item with the one after it; a board has no itertools.pairwise."""
+    return list(zip(items, items[1:]))  # noqa: B905, RUF007
+
+
 class Board:
     """A board that has a clock and chips. faults: sensor names that fail."""
 
@@ -33,6 +42,7 @@ class Board:
         self.period_ns = 10_000_000  # of Counting's oscillator
         self.random_count = 0
         self.reset_cause = "power_on"
+        self.watchdog: Any = None
 
     def now_us(self) -> int:
         return self.time_us
@@ -201,8 +211,11 @@ class Core:
         self.board.time_us = until_us
 
     def records(self) -> "list[Any]":
-        """Return all frames that are held and not in flight: Batch, or the tuple of decode_record."""
-        records = []
+        """Return all frames that are held and not in flight:
+
+        Batch, or the tuple of decode_record.
+        """
+        records: list[Any] = []
         for frame in self.frames():
             payload = self.keys.up.open(frame)
             if read_record_head(payload)[0] == KIND_BATCH:

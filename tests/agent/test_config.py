@@ -31,7 +31,10 @@ def test_a_whole_configuration_is_read() -> None:
     assert [sensor.name for sensor in config.sensors] == ["acc", "soil", "button"]
     assert config.sensors[0].trigger == (9, 1000) and config.sensors[0].plain
     assert config.sensors[1].lane == 2 and not config.sensors[1].personal
-    assert config.sensors[2].personal and config.sensors[2].settings == {"name": "button", "pin": 3}
+    assert config.sensors[2].personal and config.sensors[2].settings == {
+        "name": "button",
+        "pin": 3,
+    }
     assert config.policy.rule(0, "soil").pace == {"every_ms": 5000}
 
 
@@ -42,7 +45,9 @@ def test_unknown_keys_are_refused_at_every_depth() -> None:
     assert refusal(table([changed(ACC, shfit=4)]))[0] == "sensors[0].shfit"
     trigger = {"peak_raw": 1, "hold": 5}
     assert refusal(table([changed(ACC, trigger=trigger)]))[0] == "sensors[0].trigger.hold"
-    assert refusal(table([ACC], normal={"acc": {"repot_ms": 1}}))[0] == "policy.normal.acc.repot_ms"
+    assert (
+        refusal(table([ACC], normal={"acc": {"repot_ms": 1}}))[0] == "policy.normal.acc.repot_ms"
+    )
     key, allowed = refusal(table([ACC], panic={}))
     assert key == "policy.panic" and allowed == "normal, watch, disaster"
     assert refusal(table([ACC], normal={"wind": {}})) == ("policy.normal.wind", "acc")

@@ -1,6 +1,7 @@
 """Times of samples from an oscillator that nobody can see."""
 
 from agent.timebase import SampleClock, even_spacing_ns
+from tests.agent.fake_parts import neighbours
 
 MINUTE_US = 60_000_000
 
@@ -47,7 +48,7 @@ def test_exact_spacing_never_moves_without_need() -> None:
         clock.advance(16, poll * 160_000 + 700 + poll * 31 % 900)
         times_us.append(clock.time_us(0))
     assert clock.spacing_ns == 10_000_000
-    steps_us = [later - earlier for earlier, later in zip(times_us, times_us[1:])]
+    steps_us = [later - earlier for earlier, later in neighbours(times_us)]
     assert steps_us == [160_000] * 998
     assert worst_error_us(10_000_000, 60, late_us=20_000, exact=True) <= 10_000
 
