@@ -24,7 +24,10 @@ MODULES_OF_A_BOARD = {"cryptolib", "esp32", "machine", "micropython", "rp2"}
 MODULES_NOT_INSTALLED = {
     "bleak": ["bleak"],
     "serial": ["pyserial"],
-    **dict.fromkeys(("adafruit_blinka", "board", "busio", "digitalio"), ["adafruit-blinka"]),
+    "adafruit_blinka": ["adafruit-blinka"],
+    "board": ["adafruit-blinka"],
+    "busio": ["adafruit-blinka"],
+    "digitalio": ["adafruit-blinka"],
 }
 FILE_NAMES_BANNED = re.compile(r"(utils?|helpers?|common|misc|.*manager.*)\.py")
 FILE_LINES_MAX = 500
