@@ -21,9 +21,9 @@ class Rule:
     """
 
     def __init__(self, row: "dict[str, Any]", lane: int) -> None:
-        self.on = row.get("on", True)
-        self.lane = row.get("lane", lane)
-        self.report_us = row["report_ms"] * 1000
+        self.on: bool = row.get("on", True)
+        self.lane: int = row.get("lane", lane)
+        self.report_us: int = row["report_ms"] * 1000
         self.pace = {key: row[key] for key in PACE_KEYS if key in row}
 
 

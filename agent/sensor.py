@@ -292,7 +292,7 @@ class Sensor:
                 scale,
                 start_us,
                 spacing_ns=spacing_ns,
-                values=values[position::width],
+                values=values[position::width],  # a list
                 times_us=times_us,
                 plain=self._row.plain,
             )

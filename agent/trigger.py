@@ -35,7 +35,7 @@ class Trigger:
         return peak
 
     def _excursion(self, block: "list[int]", channel: int) -> int:
-        column = block[channel :: self._channels_count]
+        column = block[channel :: self._channels_count]  # a list
         of_block = (sum(column) << _FRACTION_BITS) // len(column)
         if channel == len(self._means):
             self._means.append(of_block)

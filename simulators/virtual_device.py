@@ -34,7 +34,7 @@ class Seen:
         self.lane = lane
         self.readings_count = readings_count
         self.start_us = start_us
-        self.sent_us: int | None = None  # machine's monotonic clock, when it first left on the wire
+        self.sent_us: int | None = None  # on the machine's monotonic clock, at first
 
 
 class Observer:

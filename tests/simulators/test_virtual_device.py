@@ -103,9 +103,8 @@ class TinyHub:
         result = []
         for identity in sorted(self.payloads):
             if self.payloads[identity][1] == KIND_BATCH:
-                for series in (
-                    decode_batch(self.payloads[identity], self.keys.seal_key).series or ()
-                ):
+                batch = decode_batch(self.payloads[identity], self.keys.seal_key)
+                for series in batch.series or ():
                     result += series.values if series.channel == channel else []
         return result
 
@@ -126,7 +125,7 @@ def river(hub: TinyHub) -> VirtualDevice:
 
 async def wait_until(condition: Any, timeout_s: float = 20.0) -> None:
     async with asyncio.timeout(timeout_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - any condition, of any part
             await asyncio.sleep(0.01)
 
 
@@ -245,6 +244,7 @@ async def test_a_restart_by_the_agent_is_another_boot() -> None:
 
 async def test_a_wrong_configuration_is_a_failure_that_names_the_key() -> None:
     hub = TinyHub("river-1")
+    hub.port = 9
     device = river(hub)
     device.config["sensors"][0]["lane"] = 9
     device.start()
