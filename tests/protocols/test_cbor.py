@@ -105,6 +105,8 @@ def test_map_keys_are_integers_only() -> None:
 def test_nesting_is_bounded() -> None:
     assert cbor.decode(b"\x81" * 8 + b"\x00") == [[[[[[[[0]]]]]]]]
     for head in (b"\x81", b"\xc1", b"\xa1\x00"):
+        assert reason_of(cbor.decode, head * 8 + b"\x00") == "accepted"
+        assert reason_of(cbor.decode, head * 9 + b"\x00") == "malformed"
         assert reason_of(cbor.decode, head * 3000 + b"\x00") == "malformed"
 
 
