@@ -77,7 +77,11 @@ def test_a_stall_skips_whole_intervals_and_counts_them() -> None:
 
 
 def test_an_overflow_ends_the_series_and_names_the_gap() -> None:
-    core = Core(table([changed(ACC, sync_pin=2)], normal=FAST))
+    for acc in (ACC, changed(ACC, sync_pin=2)):
+        check_overflow(Core(table([acc], normal=FAST)))
+
+
+def check_overflow(core: Core) -> None:
     core.run(10 * S)
     core.board.time_us = 12 * S
     core.run(20 * S)
@@ -95,6 +99,8 @@ def test_an_overflow_ends_the_series_and_names_the_gap() -> None:
     assert abs(gaps[0][2] - (missing[0] + 1) * 10_000) <= 10_000
     assert abs(gaps[0][3] - (missing[-1] + 2) * 10_000) <= 10_000
     for series in core.series("acc.x"):
+        # To within two spacings: the newest sample's age, and what the spacing is off by.
+        assert abs(series.start_us - (series.values[0] + 1) * 10_000) <= 20_000
         assert series.values == list(range(series.values[0], series.values[-1] + 1))
 
 
