@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -112,6 +113,15 @@ async def test_page_carries_no_values_that_could_outlive_their_truth() -> None:
     async with page_of(MovingSource("disaster")) as page:
         body = (await page.get("/")).body
     assert b"bridge-1" not in body and b'data-mode="unknown"' in body
+
+
+async def test_page_without_the_chart_part_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("hub.console.app.STATIC", tmp_path)
+    async with page_of(MovingSource()) as page:
+        body = (await page.get("/")).body.decode()
+    assert "make assets" in body and "uPlot" not in body
 
 
 async def test_status_is_the_snapshot_without_what_concerns_a_person() -> None:
