@@ -95,9 +95,7 @@ def is_refused(data: bytes) -> bool:
 @given(st.one_of(st.binary(max_size=64), VALUES.map(lambda value: cbor.encode(value, 1 << 16))))
 def test_bytes_are_refused_or_the_only_ones_of_their_value(data: bytes) -> None:
     if not is_refused(data):
-        value = cbor.decode(data)
-        assert cbor.encode(value, 1 << 16) == data
-        assert from_cbor2(cbor2.loads(data)) == value
+        assert cbor.encode(cbor.decode(data), 1 << 16) == data
 
 
 @given(VALUES.map(lambda value: cbor.encode(value, 1 << 16)), st.data())
