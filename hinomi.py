@@ -4,8 +4,8 @@ Only the package whose command is called is imported, so that `hinomi --help` is
 that a machine lacks (no simulators on a town hall's hub) is missed only by who asks for it.
 
 Exit code: 0 done, 1 failed, 2 wrong usage. An exception that carries `cause` and `remedy`, one
-sentence each, is the operator's to read: both go to stderr. Any other one is our bug and shows
-its traceback.
+sentence each, is the operator's to read: both go to stderr, and its `exit_code` (1 where it has
+none) is ours. Any other one is our bug and shows its traceback.
 """
 
 import importlib.util
@@ -62,7 +62,7 @@ def main() -> None:
         cause, remedy = getattr(error, "cause", None), getattr(error, "remedy", None)
         if not cause or not remedy:
             raise
-        _fail(str(cause), str(remedy))
+        _fail(str(cause), str(remedy), getattr(error, "exit_code", 1))
 
 
 def command_line(called: str | None) -> typer.Typer:
@@ -126,9 +126,9 @@ def _load(part: Part) -> Any:
         )
 
 
-def _fail(cause: str, remedy: str) -> NoReturn:
+def _fail(cause: str, remedy: str, exit_code: int = 1) -> NoReturn:
     print(f"hinomi: {cause}\n  {remedy}", file=sys.stderr)
-    sys.exit(1)
+    sys.exit(exit_code)
 
 
 if __name__ == "__main__":

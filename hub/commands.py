@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import typer
 
 from hub import config as configuration
-from hub.settings import SettingsError
 
 app = typer.Typer(help="The hub in the town hall.", no_args_is_help=True)
 
@@ -33,7 +32,7 @@ class CommandError(Exception):
 @app.command(epilog="Example: hinomi hub init /srv/hinomi")
 def init(folder: Annotated[Path, typer.Argument(help="Folder for hub.toml and the store.")] = Path()) -> None:
     """Write hub.toml with every setting explained, and this hub's secret."""
-    path = _checked(configuration.init, folder)
+    path = configuration.init(folder)
     typer.echo(f"Wrote {path}. Start the hub with: hinomi hub run --config {path}")
 
 
@@ -47,15 +46,11 @@ def enroll(
     personal: Annotated[bool, typer.Option(help="It concerns a person.")] = False,
 ) -> None:
     """Add a device and print its secret, once, for the board's config.json."""
-    loaded = _checked(configuration.load, config)
+    loaded = configuration.load(config)
     secret = secrets.token_bytes(32)
     device = configuration.Device(name, secret, kind, name_ja, name_en, personal)
     path = loaded.folder / loaded.tables["hub"]["devices"]
-    _checked(configuration.enroll, path, device)
-    try:
-        configuration.load_devices(path)
-    except SettingsError as error:
-        raise CommandError(str(error), error.remedy) from None
+    configuration.enroll(path, device)
     typer.echo(secret.hex())
 
 
@@ -70,7 +65,7 @@ def run(
     from hub.main import run as run_hub
     from hub.store import StoreError
 
-    loaded = _checked(configuration.load, config)
+    loaded = configuration.load(config)
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
@@ -110,7 +105,7 @@ def status(
     """Show how the running hub is."""
     from hub.status import render
 
-    state = _fetch(_checked(configuration.load, config), "/api/status")
+    state = _fetch(configuration.load(config), "/api/status")
     if as_json:
         typer.echo(json.dumps(state, ensure_ascii=False))
     else:
@@ -127,10 +122,3 @@ def _fetch(config: configuration.Config, path: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         remedy = "Start it with `hinomi hub run`, or name its hub.toml with --config."
         raise CommandError(f"No hub answers at {url}: {error}", remedy) from None
-
-
-def _checked(function: Any, *arguments: Any) -> Any:
-    try:
-        return function(*arguments)
-    except SettingsError as error:
-        raise CommandError(str(error), error.remedy) from None

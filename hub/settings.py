@@ -10,10 +10,13 @@ from typing import Any
 
 
 class SettingsError(Exception):
-    """A settings file cannot be used. str() is the cause; `remedy` says what to write instead."""
+    """A settings file cannot be used. `remedy` says what to write instead."""
+
+    exit_code = 2
 
     def __init__(self, cause: str, remedy: str) -> None:
         super().__init__(cause)
+        self.cause = cause
         self.remedy = remedy
 
 

@@ -1,5 +1,6 @@
 """World clocks: microseconds since the world began, which never go back and never wrap."""
 
+import asyncio
 import time
 
 
@@ -16,6 +17,43 @@ class RunningClock:
     def sleep_us(self, duration_us: int) -> None:
         """Hold everything for duration_us."""
         time.sleep(duration_us / 1_000_000)
+
+
+class SteadyClock:
+    """World time that follows the machine's, but stands still while this process does not get on.
+
+    A board's processor does not stop because the machine that simulates it is busy. So of any time
+    between two looks at the clock only STALL_US_MAX pass; the rest is counted in stalled_us. Somebody must look
+    at least that often: see `keep_running`.
+    """
+
+    STALL_US_MAX = 8_000
+    LOOK_S = 0.002
+
+    def __init__(self) -> None:
+        self._seen_us = time.monotonic_ns() // 1000
+        self._start_us = self._seen_us
+        self.stalled_us = 0
+
+    def now_us(self) -> int:
+        """Return the microseconds since the world began."""
+        now_us = time.monotonic_ns() // 1000
+        stall_us = now_us - self._seen_us - self.STALL_US_MAX
+        if stall_us > 0:
+            self.stalled_us += stall_us
+        self._seen_us = now_us
+        return now_us - self._start_us - self.stalled_us
+
+    def sleep_us(self, duration_us: int) -> None:
+        """Hold everything for duration_us, which pass."""
+        time.sleep(duration_us / 1_000_000)
+        self._seen_us += duration_us
+
+    async def keep_running(self) -> None:
+        """Look at the clock often, until cancelled."""
+        while True:
+            await asyncio.sleep(self.LOOK_S)
+            self.now_us()
 
 
 class HandClock:

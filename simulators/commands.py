@@ -66,6 +66,23 @@ def scenarios() -> None:
         typer.echo(f"{name}  {tables['seconds']} s  {tables['title_en']} / {tables['title_ja']}")
 
 
+@app.command("platform")
+def platform(
+    archive: Annotated[Path, typer.Option(help="Directory of the archive; made where missing.")],
+    keys: Annotated[Path, typer.Option(help="JSON: device name -> hex of its up key.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 0,
+    broker: Annotated[str | None, typer.Option(help="HOST:PORT of a broker to use instead.")] = None,
+    ready_file: Annotated[Path | None, typer.Option(help="File that gets the ready line too.")] = None,
+) -> None:
+    """Run a simulated common platform. / 模擬の共通基盤を動かす
+
+    Example: hinomi sim platform --port 1883 --archive build/platform --keys keys.json
+    """
+    from simulators.platform import platform as run_platform
+
+    run_platform(archive=archive, keys=keys, port=port, broker=broker, ready_file=ready_file)
+
+
 class UsageError(Exception):
     """Wrong usage: one sentence of cause, one of remedy."""
 
@@ -79,18 +96,15 @@ class UsageError(Exception):
 
 def play(name: str, seconds: int | None, *, headless: bool, **options: Any) -> None:
     """Run a scenario with a live view or as lines; exit with 0 when `ok`, else 1."""
-    from hub.settings import SettingsError
     from simulators.run import Run, default_folder
     from simulators.scenario import read_scenario
     from simulators.signals.recording import RecordingError
     from simulators.verdict import write_report
 
     seed = random.randrange(1_000_000) if options["seed"] is None else options["seed"]
+    scenario = read_scenario(name, seconds)
     try:
-        scenario = read_scenario(name, seconds)
         run = Run(scenario, options["folder"] or default_folder(), seed=seed, record=options["record"])
-    except SettingsError as error:
-        raise UsageError(str(error), error.remedy) from None
     except RecordingError as error:
         raise UsageError(str(error), "Give one file of a K-NET record, or CSV as --help says.") from None
     verdict = asyncio.run(_watch(run, headless, seed))

@@ -8,6 +8,7 @@ counted at the end by simulators.verdict.
 """
 
 import asyncio
+import gc
 import hashlib
 import json
 import os
@@ -26,9 +27,11 @@ from boards.profiles import make_config, read_device
 from hub import config as hub_config
 from protocols.cose import DeviceKeys
 from simulators.archive import Archive
-from simulators.clock import RunningClock
+from simulators.board import PowerLost
+from simulators.clock import SteadyClock
 from simulators.network import BLACKHOLE, Line
 from simulators.scenario import Event, Placed, Scenario
+from simulators.storage import PowerCut
 from simulators.town import Town
 from simulators.verdict import Verdict, judge
 from simulators.virtual_device import FLASH_SECTORS, VirtualDevice
@@ -91,8 +94,8 @@ class Run:
         self._archive: Archive | None = None
         self._hub_toml = folder / "hub" / "hub.toml"
         self.archive_folder = folder / "platform"
-        self._seen_alerts = 0
-        self._powered: set[asyncio.Task[None]] = set()
+        self._clock = SteadyClock()
+        self._ticking: asyncio.Task[None] | None = None
 
     def secret(self, name: str) -> bytes:
         """Return the secret of a device, the same for the same seed: nobody is protected by it."""
@@ -102,6 +105,9 @@ class Run:
         """Play the scenario, let the backlog drain, stop everything, count."""
         try:
             await self._start()
+            # A full collection over all that was imported would stop every board for tens of ms.
+            gc.collect()
+            gc.freeze()
             await self._play()
             await self._drain()
             await self._stop_hub()
@@ -112,11 +118,13 @@ class Run:
     # Beginning
 
     async def _start(self) -> None:
+        asyncio.get_running_loop().set_exception_handler(_without_power_cuts)
         self.folder.mkdir(parents=True, exist_ok=True)
         await self._start_platform()
         self._write_hub()
         await self._start_hub()
-        clock = RunningClock()
+        clock = SteadyClock()
+        self._ticking = asyncio.create_task(clock.keep_running())
         self.devices = [self._make_device(number, row, clock) for number, row in enumerate(self.rows)]
         for device in self.devices:
             device.start()
@@ -174,7 +182,7 @@ class Run:
         await self._ready(self._hub, "hub")
         self.view.hub_is_up = True
 
-    def _make_device(self, number: int, row: Placed, clock: RunningClock) -> VirtualDevice:
+    def _make_device(self, number: int, row: Placed, clock: SteadyClock) -> VirtualDevice:
         config = make_config(
             row.profile, row.name, self.secret(row.name).hex(), host="127.0.0.1", port=self.port, demo=True
         )
@@ -326,13 +334,17 @@ class Run:
     def _judge(self) -> Verdict:
         assert self._archive is not None
         store = self._hub_toml.parent / "data" / "hub.sqlite"
-        return judge(self.scenario.name, self.scenario.seconds, self.devices, self._archive, store)
+        verdict = judge(self.scenario.name, self.scenario.seconds, self.devices, self._archive, store)
+        verdict.stalled_ms = self._clock.stalled_us // 1000
+        return verdict
 
     async def _end(self) -> None:
         self.view.phase = "ended"
         for device in self.devices:
             if device.is_running():
                 device.power_cut()
+        if self._ticking is not None:
+            self._ticking.cancel()
         if self._line is not None:
             await self._line.close()
         for process in (self._hub, self._platform):
@@ -345,6 +357,12 @@ class Run:
                     await process.wait()
         if self._archive is not None:
             self._archive.close()
+
+
+def _without_power_cuts(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Pass on what a task died of, unless it is the power cut that the scenario asked for."""
+    if not isinstance(context.get("exception"), (PowerLost, PowerCut)):
+        loop.default_exception_handler(context)
 
 
 def free_port(wished: int) -> int:

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from simulators.run import Run
 
-LOG_LINES = 9
+LOG_LINES_MIN = 3
+LINES_ELSEWHERE = 13  # head, progress, both tables' heads, borders
 MODE_STYLES = {"normal": "bold white on green", "watch": "bold black on yellow", "disaster": "bold white on red"}
 
 
@@ -28,7 +29,7 @@ class Screen:
             ProgressBar(total=view.seconds, completed=min(view.elapsed_s, view.seconds)),
             self._flow(),
             self._devices(),
-            self._log(),
+            self._log(max(LOG_LINES_MIN, options.size.height - len(self._run.rows) - LINES_ELSEWHERE)),
         )
 
     def _head(self) -> RenderableType:
@@ -72,11 +73,12 @@ class Screen:
         rows = {row["device"]: row for row in self._run.view.status.get("devices", [])}
         table = Table(expand=True, show_edge=False, pad_edge=False)
         for title in ("device", "power", "at the hub", "boot", "sent", "in flash", "newest"):
-            table.add_column(title, justify="right" if title in ("boot", "sent", "in flash") else "left")
+            is_number = title in ("boot", "sent", "in flash")
+            table.add_column(title, justify="right" if is_number else "left", no_wrap=True)
         for device in self._run.devices:
             row = rows.get(device.name, {})
             agent = device.agent
-            pending = agent.flashlog.pending_count if agent is not None else 0
+            pending = agent.flashlog.pending_count() if agent is not None else 0
             table.add_row(
                 device.name,
                 _word(device.is_running(), "on", "OFF"),
@@ -88,10 +90,11 @@ class Screen:
             )
         return table
 
-    def _log(self) -> RenderableType:
-        lines = list(self._run.view.log)[-LOG_LINES:]
+    def _log(self, count: int) -> RenderableType:
+        lines = list(self._run.view.log)[-count:]
         text = Text("\n".join(f"{at_s:6.1f} s  {line}" for at_s, line in lines))
-        return Panel(text, title="what happens / できごと", height=LOG_LINES + 2, border_style="dim")
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return Panel(text, title="what happens / できごと", height=count + 2, border_style="dim")
 
 
 def _word(is_good: bool, good: str, bad: str) -> Text:
@@ -124,6 +127,7 @@ def result_table(report: dict[str, Any]) -> Table:
         ("gap records / 欠測記録", report["gaps"]),
         ("mode changes / モード変更", report["mode_changes"]),
         ("alerts / 警報", report["alerts"]),
+        ("machine too slow, boards waited / 停止時間", f"{report['machine_stalled_ms']} ms"),
         ("live latency p50, p99 / 遅延", f"{latency['p50']} ms, {latency['p99']} ms"),
     ]  # fmt: skip
     for name, value in rows:

@@ -43,6 +43,7 @@ class Verdict:
     redelivered: int
     refused: dict[str, int]
     details: dict[str, list[Any]] = field(default_factory=dict)
+    stalled_ms: int = 0  # how long this machine was too slow for the simulated boards
 
     def report(self) -> dict[str, Any]:
         """Return the report with the keys that the design fixes, and details."""
@@ -74,6 +75,7 @@ class Verdict:
             "ok": lost == 0 and duplicates == 0,
             "redelivered": self.redelivered,
             "refused_by_platform": self.refused,
+            "machine_stalled_ms": self.stalled_ms,
             "details": self.details,
         }  # fmt: skip
 
