@@ -64,7 +64,7 @@ class Sensor:
         self._report_us = 0
         self._lost_from_us = -1  # where the open gap begins; -1: none is open
         self._lost_reason = 0
-        self._clock = SampleClock(0, 0, False)
+        self._clock = SampleClock(0, 0)
         self._good_until_us = -1  # time of the newest reading, where reads note the time
         self._closed: list[Series] = []
 
@@ -112,12 +112,15 @@ class Sensor:
         except SensorError as error:
             self._fail(error, now_us)
             return
-        driver = self._driver
-        exact = getattr(driver, "spacing_exact", False)
-        self._clock = SampleClock(driver.spacing_us, self.poll_us(), exact)
-        self._overflows_seen = driver.overflows
+        self._restart_clock()
+        self._overflows_seen = self._driver.overflows
         self._works = True
         self.due_us = now_us + self.poll_us()
+
+    def _restart_clock(self) -> None:
+        is_exact = getattr(self._driver, "spacing_exact", False)
+        pulses_from_us = self._board.clock.now_us() if is_exact else -1
+        self._clock = SampleClock(self._driver.spacing_us, self.poll_us(), pulses_from_us)
 
     def _stop(self) -> None:
         if self._driver is not None and self._works:
@@ -267,6 +270,7 @@ class Sensor:
         except SensorError as error:
             self._fail(error, now_us)
             return False
+        self._restart_clock()
         return passed
 
     def statistics(self) -> "dict[str, int]":

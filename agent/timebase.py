@@ -8,8 +8,8 @@ gains for the k-th point are 2(2k + 1) / (k + 1)(k + 2) for the phase and 6 / (k
 the slope), and one that forgets after `_POINTS_MAX`, so that it follows the temperature of the
 oscillator. The error never adds up: each point pulls the line to the clock.
 
-Where the board itself makes the sampling pulses (`exact`), the slope is known, and the phase is
-moved only when a read proves it wrong.
+Where the board itself makes the sampling pulses, both slope and phase are known from the moment they
+began; they are moved only when a read proves them wrong.
 """
 
 from protocols.portable import const
@@ -22,17 +22,18 @@ _OFF_MAX = const(20)  # a spacing more than 1 / 20 off its nominal one is an err
 class SampleClock:
     """Times of consecutive samples.
 
-    spacing_us: nominal. poll_us: interval between reads. exact: the board's own clock paces the
-    samples.
+    spacing_us: nominal. poll_us: interval between reads. pulses_from_us: when the board's own
+    clock began to pace the samples; -1: it does not.
     """
 
-    def __init__(self, spacing_us: int, poll_us: int, exact: bool) -> None:
+    def __init__(self, spacing_us: int, poll_us: int, pulses_from_us: int = -1) -> None:
         self.spacing_ns = spacing_us * 1000
         self._nominal_ns = self.spacing_ns
         # The age of the newest sample at a read lies anywhere in 0..spacing (or poll): take the
         # middle.
         self._age_ns = min(spacing_us, poll_us) * 500
-        self._exact = exact
+        self._is_exact = pulses_from_us >= 0
+        self._pulses_from_ns = pulses_from_us * 1000
         self._points = 0  # 0: no phase known
         self._last_ns = 0  # of the newest sample
 
@@ -40,12 +41,11 @@ class SampleClock:
         """Note that a read at now_us brought `count` >= 1 more samples."""
         seen_ns = now_us * 1000 - self._age_ns
         if not self._points:
-            self._last_ns = seen_ns
-            self._points = 1
+            self._begin(seen_ns)
             return
         self._last_ns += count * self.spacing_ns
         error_ns = seen_ns - self._last_ns
-        if self._exact:
+        if self._is_exact:
             self._last_ns += _beyond(error_ns, self._age_ns)
         else:
             self._fit(error_ns, count)
@@ -53,9 +53,8 @@ class SampleClock:
     def advance_after_loss(self, count: int, now_us: int) -> None:
         """The same after a loss of nobody knows how many samples."""
         seen_ns = now_us * 1000 - self._age_ns
-        if self._exact and self._points:
-            steps = (seen_ns - self._last_ns + self._nominal_ns // 2) // self._nominal_ns
-            self._last_ns += max(count, steps) * self._nominal_ns
+        if self._is_exact or not self._points:
+            self._begin(seen_ns)
             return
         self._last_ns = max(seen_ns, self._last_ns + count * self.spacing_ns)
         self._points = max(1, min(self._points, _POINTS_AFTER_LOSS))
@@ -67,6 +66,14 @@ class SampleClock:
     def next_us(self) -> int:
         """Return when the sample after the newest is due; -1 before the first."""
         return (self._last_ns + self.spacing_ns) // 1000 if self._points else -1
+
+    def _begin(self, seen_ns: int) -> None:
+        """Set the phase from one read alone."""
+        self._points = 1
+        self._last_ns = seen_ns
+        if self._is_exact:
+            since_ns = seen_ns + self._age_ns - self._pulses_from_ns
+            self._last_ns = self._pulses_from_ns + since_ns // self._nominal_ns * self._nominal_ns
 
     def _fit(self, error_ns: int, count: int) -> None:
         points = self._points
