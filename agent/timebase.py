@@ -8,8 +8,8 @@ gains for the k-th point are 2(2k + 1) / (k + 1)(k + 2) for the phase and 6 / (k
 the slope), and one that forgets after `_POINTS_MAX`, so that it follows the temperature of the
 oscillator. The error never adds up: each point pulls the line to the clock.
 
-Where the board itself makes the sampling pulses, both slope and phase are known from the moment they
-began; they are moved only when a read proves them wrong.
+Where the board itself makes the sampling pulses, both slope and phase are known from the moment
+they began; they are moved only when a read proves them wrong.
 """
 
 from protocols.portable import const
