@@ -15,7 +15,7 @@ from hub.store import Group, Store
 from protocols.batch import read_record_head
 from protocols.cose import DeviceKeys, sender_of
 from protocols.errors import RemoteProtocolError
-from protocols.limits import RANGES_MAX, TIME_EXCHANGE_INTERVAL_MS
+from protocols.limits import RANGES_MAX, SESSION_SILENCE_MS_MAX, TIME_EXCHANGE_INTERVAL_MS
 from protocols.messages import ACK, BYE, COMMAND, HELLO, RESULT, TIME_REPLY, WELCOME
 from protocols.session import OPEN, HubSession
 from protocols.vocabulary import (
@@ -29,6 +29,8 @@ from protocols.vocabulary import (
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_MS = 5000
+# A device that sends but does not read: twice the silence, for its answer queues behind its frames.
+UNANSWERED_MS_MAX = 2 * SESSION_SILENCE_MS_MAX
 _BYE_OF_REASON = {"superseded": BYE_SUPERSEDED, "overloaded": BYE_OVERLOADED, "stopping": BYE_STOPPING}
 
 
@@ -93,9 +95,9 @@ class Ingest:
             for link in paused:
                 link.resume()
 
-    def _failed(self, _reason: str) -> None:
+    def _failed(self, reason: str) -> None:
         for peer in [*self.peers.values(), *self.waiting]:
-            peer.end("overloaded")
+            peer.refuse("overloaded", reason)
         paused, self.paused = self.paused, []
         for link in paused:
             link.resume()
@@ -135,6 +137,8 @@ class Peer:
         self._made_us = now_us
         self._session: HubSession | None = None
         self._asked_us = now_us
+        self._answered_us = now_us
+        self._owed: list[list[int]] = []  # durable ranges that the welcome had no room for
         self._hello: dict[str, Any] = {}
         self._commands = 0
         self.device = ""
@@ -166,7 +170,7 @@ class Peer:
         assert session is not None
         store, device = ingest.store, self.device
         if store.is_full:
-            self.end("overloaded")
+            self.refuse("overloaded", "the store is full of what no uplink has yet")
             return at
         mac = session.keys.up
         open_frame, append, waiting = mac.open_record, store.append, store.group.waiting
@@ -176,25 +180,27 @@ class Peer:
         taken = 0
         start = at
         wanted = [ingest.is_wanted(device, lane) for lane in range(4)]
-        for frame in frames[at:] if at else frames:
-            payload = open_frame(frame)
-            if payload is None:
-                break
-            _, boot, index, lane = read_identity(payload)
-            if append(device, boot, index, lane, frame):
-                taken += 1
-                if wanted[lane]:
-                    store.group.readings.append((device, lane, payload))
-            if flat and flat[-1] == index and flat[-3] == boot:
-                flat[-1] = index + 1
-            else:
-                flat += (boot, index, index + 1)
-            at += 1
-        if at > start:
-            waiting[self] = flat
-            session.heard(now_us)
-            ingest.accepted[device] += taken
-            ingest.on_frames(device, taken)
+        try:
+            for frame in frames[at:] if at else frames:
+                payload = open_frame(frame)
+                if payload is None:
+                    break
+                _, boot, index, lane = read_identity(payload)
+                if append(device, boot, index, lane, frame):
+                    taken += 1
+                    if wanted[lane]:
+                        store.group.readings.append((device, lane, payload))
+                if flat and flat[-1] == index and flat[-3] == boot:
+                    flat[-1] = index + 1
+                else:
+                    flat += (boot, index, index + 1)
+                at += 1
+        finally:  # A bad frame ends the connection; what came before it is taken all the same.
+            if at > start:
+                waiting[self] = flat
+                session.heard(now_us)
+                ingest.accepted[device] += taken
+                ingest.on_frames(device, taken)
         return at
 
     def _take_message(self, frame: bytes, now_us: int) -> None:
@@ -217,7 +223,10 @@ class Peer:
             if self._ingest.peers.get(self.device) is not self:
                 self._replace()
             ends = (fields["device_us"], fields["hub_us"], now_us)
+            self._answered_us = now_us
             self._ingest.on_time(self.device, self._hello["boot"], *ends)
+            self._acknowledge(self._owed)
+            self._owed = []
         elif kind == RESULT:
             self._ingest.on_result(self.device, fields)
         elif kind == BYE:
@@ -254,13 +263,15 @@ class Peer:
             mode, drill = self._ingest.mode()
             fields = {"mode": mode, "drill": drill, "durable": ranges[:RANGES_MAX]}
             session.welcome(fields, self._now_us())
-            ranges = ranges[RANGES_MAX:]
-            if ranges:
-                log.info("%s holds more ranges than a welcome carries", self.device)
+            self._owed = ranges[RANGES_MAX:]
         else:
-            for at in range(0, len(ranges), RANGES_MAX):
-                session.send(ACK, {"durable": ranges[at : at + RANGES_MAX]})
+            self._acknowledge(ranges)
         self._flush()
+
+    def _acknowledge(self, ranges: list[list[int]]) -> None:
+        assert self._session is not None
+        for at in range(0, len(ranges), RANGES_MAX):
+            self._session.send(ACK, {"durable": ranges[at : at + RANGES_MAX]})
 
     def _now_us(self) -> int:
         return monotonic_us()
@@ -280,6 +291,8 @@ class Peer:
                 self.refuse("silent", "no hello")
         elif now_us > session.deadline_us():
             self.refuse("silent", "")
+        elif now_us - self._answered_us > UNANSWERED_MS_MAX * 1000:
+            self.refuse("silent", "does not answer")
         elif session.state == OPEN and now_us - self._asked_us > TIME_EXCHANGE_INTERVAL_MS * 1000:
             self._asked_us = now_us
             session.ask_time(now_us)

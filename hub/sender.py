@@ -21,7 +21,12 @@ class HubSender:
         store.save_meta("boot", self.boot)
 
     def record(self, kind: int, lane: int, now_us: int, fields: dict[str, Any]) -> None:
-        """Seal and store one record. now_us: the hub's monotonic clock."""
+        """Seal and store one record. now_us: the hub's monotonic clock.
+
+        Where the store cannot write and holds too many already, it is dropped and counted; no index is used up.
+        """
+        if not self._store.may_append_own():
+            return
         head = (self.boot, self._index, lane, now_us)
         frame = self.keys.up.seal(encode_record(kind, head, fields))
         self._store.append_own(self.keys.device, (self.boot, self._index, lane), frame)

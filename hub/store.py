@@ -9,15 +9,21 @@ What a frame costs is the rest of this design: the frames of one lane and one co
 (device, boot, index) were accepted is kept as ranges, not as rows. Frames are numbered per
 lane; uplinks point into these numbers.
 
-A commit that fails (full disk, I/O error) takes nothing back that was acknowledged: the group is dropped,
-the ranges are read again from the database, the hub's own records go into the next group, and whoever sent the frames
-is told to come again later (`on_failure`).
+A commit that fails (full disk, I/O error) takes nothing back that was acknowledged: the group is dropped, what
+is accepted is again what the last commit said, the hub's own records go into the next group, and whoever sent the
+frames is told to come again later (`on_failure`). What is left to write is tried again every RETRY_S, without a restart.
+
+While the store is too large a commit also deletes a piece of what every uplink has. It is the same transaction, so
+the cursors on disk are never behind what was deleted.
 """
 
 import asyncio
+import fcntl
 import importlib.resources
 import logging
+import os
 import sqlite3
+import struct
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,8 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from protocols import cbor
-from protocols.limits import FRAME_SIZE_MAX
+from hub.chunks import PREFIXES, Chunk, gather, join
 from protocols.ranges import Ranges
 from protocols.vocabulary import LANES
 
@@ -34,13 +39,16 @@ log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 LANE_SHIFT = 48
-CHUNK_SIZE_MAX = 128 * 1024  # a bundle takes whole chunks; a torn page costs at most this
 TAIL_SIZE_MAX = 4 * 1024 * 1024  # committed bytes kept in memory for uplinks that are up to date
 GROUP_SIZE_MAX = 8 * 1024 * 1024  # accepted and not yet committed; links stop reading beyond
 CURSOR_DELAY_S = 0.2  # acknowledged bundles that a SIGKILL makes the hub send again
-DELETE_CHUNKS_MAX = 256  # at a time, so that a deletion never holds the writer for long
+DELETE_CHUNKS_MAX = 64  # in one commit, so that it stays short: about 8 MiB
+RETRY_S = 1.0  # after a failed commit
+OWN_MAX = 4096  # records of the hub itself that a store which cannot write makes it keep in memory
 
-PREFIXES = tuple(bytes((size >> 8, size & 0xFF)) for size in range(FRAME_SIZE_MAX + 1))
+
+# How far an uplink is in a lane (hub.relay.queue): lane, live, backlog flat, delivered, evicted.
+CursorRow = tuple[int, int, list[int], int, int]
 
 
 class StoreError(Exception):
@@ -60,49 +68,80 @@ class Group:
     readings: list[tuple[str, int, bytes]] = field(default_factory=list)
     own: list[tuple[str, int, int, int, bytes]] = field(default_factory=list)
     clocks: list[tuple[Any, ...]] = field(default_factory=list)
-    cursors: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
+    cursors: dict[str, list[CursorRow]] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
 
     def is_empty(self) -> bool:
         """Tell whether there is nothing to commit."""
-        return not (self.size or self.clocks or self.cursors or self.meta or self.waiting)
+        return not (self.waiting or self.is_written())
+
+    def is_written(self) -> bool:
+        """Tell whether a commit of it writes anything."""
+        return bool(self.size or self.clocks or self.cursors or self.meta)
+
+    def take_over(self, failed: "Group") -> None:
+        """Keep what a failed group held besides frames; the newer of two facts wins."""
+        self.meta.update(failed.meta)
+        self.clocks += failed.clocks
+        self.cursors.update(failed.cursors)
 
 
-Chunk = tuple[int, int, bytes]  # first sequence number, count, length-prefixed frames
+@dataclass
+class _Job:
+    """What the writer's thread does in one transaction. deletion: lane, sequence number; deleted: the outcome."""
+
+    group: Group
+    seen: list[tuple[str, int, bytes]]
+    chunks: list[list[Chunk]]
+    deletion: tuple[int, int] | None
+    deleted: tuple[int, int, int] = (0, 0, 0)  # first sequence number left, bytes, frames
 
 
 class Store:
     """All of it is called on the event loop's thread."""
 
     def __init__(self, folder: Path, size_max: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(folder / "hub.lock")
+        except OSError as error:
+            raise StoreError(f"{folder} cannot be used: {error.strerror}") from error
         self.path = folder / "hub.sqlite"
         self.size_max = size_max
         self._writer = ThreadPoolExecutor(1, "store-writer")
         self._reader = ThreadPoolExecutor(1, "store-reader")
-        self._db = _open(self.path)
-        self._read_db = _open(self.path)
-        self.meta: dict[str, Any] = dict(self._db.execute("SELECT key, value FROM meta"))
         self.following = [0 for _ in LANES]
         self.bytes = [0 for _ in LANES]
-        for lane, following, size in self._db.execute("SELECT * FROM lane"):
-            self.following[lane], self.bytes[lane] = following, size
         self.seen: dict[tuple[str, int], Ranges] = {}
-        self._load_seen(None)
+        self._durable: dict[tuple[str, int], bytes] = {}  # `seen` as of the last commit
+        try:
+            self._db = _open(self.path)
+            self._read_db = _open(self.path)
+            self.meta: dict[str, Any] = dict(self._db.execute("SELECT key, value FROM meta"))
+            self._load_lanes()
+            self._load_seen()
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: {error}") from error
         self._group = Group()
-        self._in_flight: Group | None = None
+        self._in_flight: _Job | None = None
         self._tail: list[deque[Chunk]] = [deque() for _ in LANES]
         self._tail_size = 0
         self._timer: asyncio.TimerHandle | None = None
         self._scheduled = False
+        self._is_closed = False
         self._idle = asyncio.Event()
         self._idle.set()
         self.on_commit: list[Callable[[Group], None]] = []
         self.on_failure: list[Callable[[str], None]] = []
         self.floor: Callable[[int], int] = lambda lane: self.following[lane]
         self.failure = ""
-        self.is_full = False
-        self.counters = {"commits": 0, "failures": 0, "duplicates": 0, "deleted": 0}
+        self.counters = {
+            "commits": 0,
+            "failures": 0,
+            "duplicates": 0,
+            "deleted": 0,
+            "own_dropped": 0,
+        }
 
     # Taking in
 
@@ -124,10 +163,19 @@ class Store:
 
     def append_own(self, device: str, identity: tuple[int, int, int], frame: bytes) -> None:
         """Take a record that the hub itself sealed. identity: boot, index, lane."""
-        boot, index, lane = identity
-        if self.append(device, boot, index, lane, frame):
-            self._group.own.append((device, boot, index, lane, frame))
+        self._keep_own((device, *identity, frame))
         self.flush()
+
+    def _keep_own(self, record: tuple[str, int, int, int, bytes]) -> None:
+        if self.append(*record):
+            self._group.own.append(record)
+
+    def may_append_own(self) -> bool:
+        """Tell whether another own record may be made; counts it as dropped where not."""
+        if self.failure and len(self._group.own) >= OWN_MAX:
+            self.counters["own_dropped"] += 1
+            return False
+        return True
 
     @property
     def group(self) -> Group:
@@ -137,6 +185,11 @@ class Store:
     def is_busy(self) -> bool:
         """Tell whether links should stop reading for now."""
         return self._group.size > GROUP_SIZE_MAX
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the store is too large and all of it is still undelivered."""
+        return self._excess() > 0 and self._deletable() is None
 
     def save_meta(self, key: str, value: Any) -> None:
         """Keep a small fact."""
@@ -149,61 +202,79 @@ class Store:
         self._group.clocks.append(row)
         self.flush()
 
-    def save_cursor(self, uplink: str, rows: list[tuple[Any, ...]]) -> None:
+    def save_cursor(self, uplink: str, rows: list[CursorRow]) -> None:
         """Keep how far an uplink is; rides on the next group, or goes alone after a moment."""
         self._group.cursors[uplink] = rows
-        if self._timer is None and not self._scheduled:
-            self._timer = asyncio.get_running_loop().call_later(CURSOR_DELAY_S, self.flush)
+        if not self._scheduled:
+            self._flush_after(CURSOR_DELAY_S)
+
+    def _flush_after(self, delay_s: float) -> None:
+        if self._timer is None and not self._is_closed:
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._timed_out)
+
+    def _timed_out(self) -> None:
+        self._timer = None
+        self._schedule()
 
     def flush(self) -> None:
         """Hand the group over at the end of this turn of the loop, or when the writer is free."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self.failure and not self._is_closed:
+            self._flush_after(RETRY_S)
+        else:
+            self._schedule()
+
+    def _schedule(self) -> None:
         if not self._scheduled and self._in_flight is None:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._hand_over)
 
     def _hand_over(self) -> None:
         self._scheduled = False
-        if self._in_flight is not None or self._group.is_empty():
+        deletion = self._deletable()
+        if self._in_flight is not None or (self._group.is_empty() and deletion is None):
             return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         group, self._group = self._group, Group()
-        self._in_flight = group
+        seen = [(*key, _packed(self.seen[key].flat)) for key in group.touched]
+        chunks = [join(self.following[lane], group.pieces[lane]) for lane in LANES]
+        job = self._in_flight = _Job(group, seen, chunks, deletion)
         self._idle.clear()
-        seen = [(*key, list(self.seen[key].flat)) for key in group.touched]
-        chunks = [_chunks(lane, self.following[lane], group.pieces[lane]) for lane in LANES]
         loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._writer, self._commit, group, seen, chunks)
-        future.add_done_callback(lambda done: self._committed(group, chunks, done.exception()))
+        future = loop.run_in_executor(self._writer, self._commit, job)
+        future.add_done_callback(lambda done: self._committed(job, done.exception()))
 
-    def _committed(
-        self, group: Group, chunks: list[list[Chunk]], error: BaseException | None
-    ) -> None:
+    def _committed(self, job: _Job, error: BaseException | None) -> None:
         self._in_flight = None
-        if error is not None:
-            self._fail(group, error)
-        else:
-            self._publish(group, chunks)
         self._idle.set()
-        if not self._group.is_empty():
-            self.flush()
+        try:
+            if error is not None:
+                self._fail(job.group, error)
+            else:
+                self._publish(job)
+        finally:
+            if not self._group.is_empty() or self._deletable() is not None:
+                self.flush()
 
-    def _publish(self, group: Group, chunks: list[list[Chunk]]) -> None:
-        if self.failure:
+    def _publish(self, job: _Job) -> None:
+        if self.failure and job.group.is_written():
             log.info("the store works again")
             self.failure = ""
         self.counters["commits"] += 1
         for lane in LANES:
-            for chunk in chunks[lane]:
+            for chunk in job.chunks[lane]:
                 self.following[lane] += chunk[1]
                 self.bytes[lane] += len(chunk[2])
                 self._tail[lane].append(chunk)
                 self._tail_size += len(chunk[2])
+        for device, boot, ranges in job.seen:
+            self._durable[device, boot] = ranges
+        if job.deletion is not None:
+            self._forget(job.deletion[0], job.deleted)
         self._trim_tail()
         for callback in self.on_commit:
-            callback(group)
-        self._make_room()
+            callback(job.group)
 
     def _trim_tail(self) -> None:
         # The bulk goes first: an urgent lane's few bytes stay at hand.
@@ -219,49 +290,40 @@ class Store:
             log.error("the store cannot write: %s; devices keep their frames", reason)
         self.failure = reason
         lost, self._group = self._group, Group()
-        self._load_seen(group.touched | lost.touched)
+        for key in group.touched | lost.touched:
+            self.seen[key] = Ranges(_unpacked(self._durable.get(key, b"")))
         for one in (group, lost):
-            for key, value in one.meta.items():
-                self._group.meta.setdefault(key, value)
-            self._group.clocks += one.clocks
-            self._group.cursors.update(one.cursors)
-            for device, boot, index, lane, frame in one.own:
-                if self.append(device, boot, index, lane, frame):
-                    self._group.own.append((device, boot, index, lane, frame))
+            self._group.take_over(one)
+            for record in one.own:
+                self._keep_own(record)
         for callback in self.on_failure:
             callback(reason)
 
-    def _load_seen(self, keys: set[tuple[str, int]] | None) -> None:
-        if keys is None:
-            rows = self._db.execute("SELECT device, boot, ranges FROM seen").fetchall()
-        else:
-            rows = []
-            for key in keys:
-                self.seen.pop(key, None)
-                query = "SELECT device, boot, ranges FROM seen WHERE device = ? AND boot = ?"
-                rows += self._read_db.execute(query, key).fetchall()
-        for device, boot, ranges in rows:
-            self.seen[device, boot] = Ranges(cbor.decode(ranges))  # type: ignore[arg-type]
+    def _load_lanes(self) -> None:
+        for lane, following, size in self._db.execute("SELECT lane, following, bytes FROM lane"):
+            self.following[lane], self.bytes[lane] = following, size
+
+    def _load_seen(self) -> None:
+        for device, boot, ranges in self._db.execute("SELECT device, boot, ranges FROM seen"):
+            self._durable[device, boot] = ranges
+            self.seen[device, boot] = Ranges(_unpacked(ranges))
 
     # The writer's thread
 
-    def _commit(
-        self, group: Group, seen: list[tuple[str, int, list[int]]], chunks: list[list[Chunk]]
-    ) -> None:
-        db = self._db
+    def _commit(self, job: _Job) -> None:
+        db, group = self._db, job.group
         try:
             db.execute("BEGIN IMMEDIATE")
             for lane in LANES:
-                if chunks[lane]:
-                    self._insert(lane, chunks[lane])
-            db.executemany(
-                "INSERT OR REPLACE INTO seen VALUES (?, ?, ?)",
-                [(device, boot, _ranges_bytes(flat)) for device, boot, flat in seen],
-            )
+                if job.chunks[lane]:
+                    self._insert(lane, job.chunks[lane])
+            db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", job.seen)
             db.executemany("INSERT OR REPLACE INTO clock VALUES (?, ?, ?, ?, ?, ?)", group.clocks)
-            for rows in group.cursors.values():
-                db.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?, ?, ?, ?)", rows)
+            for uplink, rows in group.cursors.items():
+                self._insert_cursor(uplink, rows)
             db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(group.meta.items()))
+            if job.deletion is not None:
+                job.deleted = self._delete(*job.deletion)
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
@@ -279,53 +341,51 @@ class Store:
             (lane, following, size),
         )
 
+    def _insert_cursor(self, uplink: str, rows: list[CursorRow]) -> None:
+        values = [(uplink, lane, live, _packed(flat), *rest) for lane, live, flat, *rest in rows]
+        self._db.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?, ?, ?, ?)", values)
+
     # Making room
 
     def frames_stored(self) -> int:
         """Return how many frames were ever accepted."""
         return sum(self.following)
 
-    def _make_room(self) -> None:
-        """Delete what every uplink has, least urgent lane first, while the store is too large."""
-        excess = sum(self.bytes) - self.size_max
-        self.is_full = excess > 0
-        if excess <= 0 or self._in_flight is not None:
-            return
-        for lane in reversed(LANES):
-            floor = self.floor(lane)
-            loop = asyncio.get_running_loop()
-            first = int(self.meta.get(f"first{lane}", 0))
-            if first < floor:
-                self._in_flight = Group()
-                future = loop.run_in_executor(self._writer, self._delete, lane, floor)
-                future.add_done_callback(lambda done, lane=lane: self._deleted(lane, done))  # type: ignore[misc]
-                return
+    def _excess(self) -> int:
+        return sum(self.bytes) - self.size_max
+
+    def _first(self, lane: int) -> int:
+        return int(self.meta.get(f"first{lane}", 0))
+
+    def _deletable(self) -> tuple[int, int] | None:
+        """Return (lane, floor) of what to delete next, least urgent lane first; None when there is no need."""
+        if self._excess() > 0:
+            for lane in reversed(LANES):
+                floor = self.floor(lane)
+                if self._first(lane) < floor:
+                    return lane, floor
+        return None
 
     def _delete(self, lane: int, floor: int) -> tuple[int, int, int]:
         base = lane << LANE_SHIFT
         rows = self._db.execute(
-            "SELECT id, count, length(frames) FROM chunk WHERE id >= ? AND id + count <= ? ORDER BY id LIMIT ?",
+            "SELECT id, count, length(frames) FROM chunk"
+            " WHERE id >= ? AND id + count <= ? ORDER BY id LIMIT ?",
             (base, base | floor, DELETE_CHUNKS_MAX),
         ).fetchall()
-        first = (rows[-1][0] + rows[-1][1] - base) if rows else floor
+        first = (rows[-1][0] + rows[-1][1] - base) if len(rows) == DELETE_CHUNKS_MAX else floor
         size = sum(row[2] for row in rows)
-        self._db.execute("BEGIN IMMEDIATE")
         if rows:
             self._db.execute("DELETE FROM chunk WHERE id >= ? AND id <= ?", (base, rows[-1][0]))
         self._db.execute("UPDATE lane SET bytes = bytes - ? WHERE lane = ?", (size, lane))
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"first{lane}", first))
-        self._db.execute("COMMIT")
         return first, size, sum(row[1] for row in rows)
 
-    def _deleted(self, lane: int, done: "asyncio.Future[tuple[int, int, int]]") -> None:
-        self._in_flight = None
-        if done.exception() is None:
-            first, size, count = done.result()
-            self.meta[f"first{lane}"] = first
-            self.bytes[lane] -= size
-            self.counters["deleted"] += count
-        self.flush()
-        self._make_room()
+    def _forget(self, lane: int, deleted: tuple[int, int, int]) -> None:
+        first, size, count = deleted
+        self.meta[f"first{lane}"] = first
+        self.bytes[lane] -= size
+        self.counters["deleted"] += count
 
     # Reading
 
@@ -336,7 +396,7 @@ class Store:
         """
         tail = self._tail[lane]
         if tail and tail[0][0] <= first:
-            return _gather(tail, first, following, size_max)
+            return gather(tail, first, following, size_max)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
             self._reader, self._read, lane, first, following, size_max
@@ -352,120 +412,71 @@ class Store:
             (base | first if start is None else start, base | following),
         )
         chunks = ((row[0] - base, row[1], row[2]) for row in cursor)
-        found = _gather(chunks, first, following, size_max)
+        found = gather(chunks, first, following, size_max)
         cursor.close()
         return found
 
-    def load_cursor(self, uplink: str) -> list[tuple[int, int, list[int], int, int]]:
-        """Return the saved (lane, live, backlog, delivered, evicted) rows of an uplink."""
+    def load_cursor(self, uplink: str) -> list[CursorRow]:
+        """Return what was saved for an uplink."""
         query = "SELECT lane, live, backlog, delivered, evicted FROM cursor WHERE uplink = ?"
         rows = self._db.execute(query, (uplink,)).fetchall()
-        return [(lane, live, cbor.decode(backlog), *rest) for lane, live, backlog, *rest in rows]  # type: ignore[misc]
+        return [(lane, live, _unpacked(backlog), *rest) for lane, live, backlog, *rest in rows]
 
     def load_clocks(self) -> list[tuple[str, int, int, int, int, int]]:
         """Return all saved clocks."""
         return self._db.execute("SELECT * FROM clock").fetchall()
 
     async def wait_idle(self) -> None:
-        """Wait until everything handed over is committed."""
-        while not self._group.is_empty() or self._in_flight is not None:
-            self.flush()
+        """Wait until everything handed over is committed, or has failed once."""
+        failures = self.counters["failures"]
+        while self.counters["failures"] == failures and self._has_work():
+            self._schedule()
             await asyncio.sleep(0)
             await self._idle.wait()
-            if self.failure:
-                return
+
+    def _has_work(self) -> bool:
+        return not self._group.is_empty() or self._in_flight is not None
 
     async def close(self) -> None:
         """Commit what is there and close the files."""
         await self.wait_idle()
+        self._is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
         self._writer.shutdown()
         self._reader.shutdown()
         self._read_db.close()
         self._db.close()
+        os.close(self._lock)
 
     def statistics(self) -> dict[str, Any]:
         """Return counters for the console."""
         size = sum(self.bytes)
-        return {**self.counters, "bytes": size, "size_max": self.size_max, "accepted": sum(self.following)}
+        return {
+            **self.counters,
+            "bytes": size,
+            "size_max": self.size_max,
+            "accepted": sum(self.following),
+        }
 
 
-def cursor_row(
-    uplink: str, lane: int, live: int, backlog: list[int], counts: tuple[int, int]
-) -> tuple[Any, ...]:
-    """Return a row for save_cursor. counts: delivered, evicted."""
-    return uplink, lane, live, _ranges_bytes(backlog), *counts
+def _packed(flat: list[int]) -> bytes:
+    return struct.pack(f"<{len(flat)}q", *flat)
 
 
-def _ranges_bytes(flat: list[int]) -> bytes:
-    return cbor.encode(flat, 16 + 9 * len(flat))
+def _unpacked(blob: bytes) -> list[int]:
+    return list(struct.unpack(f"<{len(blob) // 8}q", blob))
 
 
-def _chunks(lane: int, following: int, pieces: list[bytes]) -> list[Chunk]:
-    """Join pieces (prefix, frame, prefix, frame, ..) into chunks of at most CHUNK_SIZE_MAX."""
-    chunks = []
-    step = max(2, 2 * (CHUNK_SIZE_MAX // FRAME_SIZE_MAX))
-    whole = sum(map(len, pieces))
-    if whole > CHUNK_SIZE_MAX:
-        # An even cut by count: frames of one lane and moment are of like size.
-        step = max(step, 2 * (len(pieces) // 2 * CHUNK_SIZE_MAX // whole))
-    else:
-        step = max(step, len(pieces))
-    for at in range(0, len(pieces), step):
-        part = pieces[at : at + step]
-        count = len(part) // 2
-        chunks.append((following, count, b"".join(part)))
-        following += count
-    return chunks
-
-
-def _gather(chunks: Any, first: int, following: int, size_max: int) -> Chunk | None:
-    """Join the frames first..following out of chunks in order, up to size_max bytes."""
-    parts: list[bytes] = []
-    size = 0
-    start = None
-    upto = first
-    for begin, count, blob in chunks:
-        end = begin + count
-        if end <= first:
-            continue
-        if begin >= following or (start is not None and begin != upto):
-            break
-        if start is None:
-            start = upto = max(first, begin)
-        low = _offset(blob, upto - begin)
-        last = min(end, following)
-        high = len(blob) if last == end else _offset(blob, last - begin)
-        if size + high - low > size_max:
-            high, last = _cut(blob, (low, upto), (high, last), size_max - size)
-            if last == upto and parts:
-                break
-        parts.append(blob[low:high])
-        size += high - low
-        upto = last
-        if size >= size_max or last < min(end, following):
-            break
-    return None if start is None else (start, upto - start, b"".join(parts))
-
-
-def _offset(blob: bytes, count: int) -> int:
-    at = 0
-    for _ in range(count):
-        at += 2 + (blob[at] << 8 | blob[at + 1])
-    return at
-
-
-def _cut(blob: bytes, low: tuple[int, int], high: tuple[int, int], size_max: int) -> tuple[int, int]:
-    """Return (offset, sequence number) of the last border at which at most size_max bytes, but one frame, are taken."""
-    at, number = low
-    start = at
-    while at < high[0]:
-        after = at + 2 + (blob[at] << 8 | blob[at + 1])
-        if after - start > size_max and number > low[1]:
-            break
-        at, number = after, number + 1
-        if after - start > size_max:
-            break
-    return at, number
+def _locked(path: Path) -> int:
+    # Two hubs on one store would number frames alike. The lock goes with the process, however it ends.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise StoreError(f"another hub uses {path.parent}") from None
+    return descriptor
 
 
 def _open(path: Path) -> sqlite3.Connection:

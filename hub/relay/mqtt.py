@@ -1,13 +1,15 @@
 """The MQTT uplink: bundles of frames to a broker, QoS 1, MQTT 5 (or 3.1.1 where a broker has no more).
 
 Topic `hinomi/v1/<hub>/frames/<live|backlog>/<lane>`, payload protocols.bundle. A bundle counts as delivered when the
-broker acknowledged it (PUBACK). Frames are packed because a publish costs about 100 us however small it is: whatever
-waits goes out as one message, so that latency stays that of the link and the cost per frame falls as the load grows.
+broker acknowledged it (PUBACK) and did not refuse it there. Frames are packed because a publish
+costs about 100 us however small it is: whatever waits goes out as one message, so that latency
+stays that of the link and the cost per frame falls as the load grows.
 """
 
 import asyncio
 import logging
 import os
+import random
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +17,7 @@ from typing import Any
 import aiomqtt
 
 from hub.relay.queue import Item, RelayQueue
-from hub.store import Group, Store, cursor_row
+from hub.store import Group, Store
 from protocols.bundle import Bundle, encode_bundle
 
 log = logging.getLogger(__name__)
@@ -25,6 +27,7 @@ PUBLISHES_MAX = 8  # unacknowledged at a time; of which the backlog may take all
 PUBLISHES_LIVE = 4
 RETRY_S_MIN = 0.5
 RETRY_S_MAX = 5.0
+MESSAGE_OVERHEAD = 256  # topic and head of a bundle, beside its frames
 
 
 class MqttUplink:
@@ -42,6 +45,7 @@ class MqttUplink:
         self._publishes: set[asyncio.Task[None]] = set()
         self._historical_count = 0
         self._failed: BaseException | None = None
+        self._retry_s = RETRY_S_MIN
         self.state = "down"
         self.since = time.monotonic()
         self.last_error = ""
@@ -55,32 +59,41 @@ class MqttUplink:
 
     async def run(self) -> None:
         """Connect, relay, reconnect; ends only by cancellation."""
-        delay_s = RETRY_S_MIN
         while True:
             try:
                 async with self._client() as client:
-                    self._set_state("up")
-                    self.connects += 1
-                    delay_s = RETRY_S_MIN
-                    self.queue.line_up(self._store.following)
-                    await self._pump(client)
-            except (aiomqtt.MqttError, OSError, TimeoutError) as error:
+                    await self._relay(client)
+            except (aiomqtt.MqttError, OSError) as error:
                 self.last_error = str(error) or type(error).__name__
             finally:
                 self._stop_publishes()
                 self.queue.line_down()
-                self._save()
             if self.state == "up":
                 log.warning("uplink %s: line lost: %s", self.name, self.last_error)
             self._set_state("down")
-            await asyncio.sleep(delay_s)
-            delay_s = min(delay_s * 2, RETRY_S_MAX)
+            # Not all at once: a region's hubs lose and regain the platform together.
+            await asyncio.sleep(self._retry_s * random.uniform(0.5, 1.0))
+            self._retry_s = min(self._retry_s * 2, RETRY_S_MAX)
 
-    def _client(self) -> aiomqtt.Client:
+    async def _relay(self, client: "_Client") -> None:
+        self._set_state("up")
+        self.connects += 1
+        client.on_end(self._wake.set)
+        self.queue.line_up(self._store.following)
+        while True:
+            self._wake.clear()
+            client.check()
+            if self._failed is not None:
+                raise self._failed
+            if len(self._publishes) < PUBLISHES_MAX and await self._send_next(client):
+                continue
+            await self._wait()
+
+    def _client(self) -> "_Client":
         settings = self._settings
         is_five = settings["version"] == "5"
         extra: dict[str, Any] = {} if is_five else {"clean_session": True}
-        return aiomqtt.Client(
+        return _Client(
             settings["host"],
             settings["port"],
             identifier=f"hinomi-{self._hub_id}-{self.name}",
@@ -93,24 +106,13 @@ class MqttUplink:
             **extra,
         )
 
-    async def _pump(self, client: aiomqtt.Client) -> None:
-        while True:
-            if self._failed is not None:
-                raise self._failed
-            self._wake.clear()
-            if len(self._publishes) < PUBLISHES_MAX and await self._send_next(client):
-                continue
-            await self._wait(client)
-
-    async def _wait(self, client: aiomqtt.Client) -> None:
+    async def _wait(self) -> None:
         try:
-            await asyncio.wait_for(self._wake.wait(), 0.05 if self._is_paced() else 1.0)
+            await asyncio.wait_for(self._wake.wait(), 0.05 if self._is_paced() else None)
         except TimeoutError:
             pass
-        if client._disconnected.done():  # noqa: SLF001  (aiomqtt has no public face for this)
-            raise client._disconnected.exception() or aiomqtt.MqttError("disconnected")  # noqa: SLF001
 
-    async def _send_next(self, client: aiomqtt.Client) -> bool:
+    async def _send_next(self, client: "_Client") -> bool:
         historical = False
         wanted = self.queue.next_live(self._store.following)
         if wanted is None:
@@ -120,7 +122,7 @@ class MqttUplink:
             if wanted is None or not room or not self._may_send_backlog():
                 return False
         lane, first, following = wanted
-        chunk = await self._store.read(lane, first, following, BUNDLE_BYTES_MAX)
+        chunk = await self._store.read(lane, first, following, client.bundle_bytes_max)
         start = following if chunk is None else chunk[0]
         if start > first:
             self.queue.skip(lane, first, start, historical)
@@ -145,13 +147,16 @@ class MqttUplink:
             self._failed = task.exception()
         self._wake.set()
 
-    async def _publish(self, client: aiomqtt.Client, item: Item, count: int, blob: bytes) -> None:
+    async def _publish(self, client: "_Client", item: Item, count: int, blob: bytes) -> None:
         kind = "backlog" if item.historical else "live"
         bundle = Bundle(
             self._hub_id, (item.lane, item.first), item.historical, count=count, blob=blob
         )
         topic = f"hinomi/v1/{self._hub_id}/frames/{kind}/{item.lane}"
         await client.publish(topic, encode_bundle(bundle), qos=1)
+        if client.refusal:
+            raise aiomqtt.MqttError(f"the broker refuses frames: {client.refusal}")
+        self._retry_s = RETRY_S_MIN
         self._historical_count -= item.historical
         self.sent_frames += count
         if self.queue.acknowledge(item):
@@ -165,8 +170,7 @@ class MqttUplink:
         self._failed = None
 
     def _save(self) -> None:
-        rows = [cursor_row(self.name, *row) for row in self.queue.rows()]
-        self._store.save_cursor(self.name, rows)
+        self._store.save_cursor(self.name, self.queue.rows())
 
     def _is_paced(self) -> bool:
         return bool(self._settings["backlog_kib_s"]) and self.queue.next_backlog() is not None
@@ -197,3 +201,32 @@ class MqttUplink:
         }
 
 
+class _Client(aiomqtt.Client):
+    """aiomqtt with what it hides: that the line ended, what an MQTT 5 broker refuses and limits."""
+
+    refusal = ""
+    bundle_bytes_max = BUNDLE_BYTES_MAX
+
+    def on_end(self, callback: Callable[[], None]) -> None:
+        """Call back when the line ends; aiomqtt lets a publish wait for its timeout."""
+        self._disconnected.add_done_callback(lambda _: callback())
+
+    def check(self) -> None:
+        """Raise why the line ended, if it did."""
+        if self._disconnected.done():
+            ended = aiomqtt.MqttError("the broker ended the connection")
+            raise self._disconnected.exception() or ended
+
+    def _on_connect(
+        self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None
+    ) -> None:
+        size_max = getattr(properties, "MaximumPacketSize", BUNDLE_BYTES_MAX + MESSAGE_OVERHEAD)
+        self.bundle_bytes_max = min(BUNDLE_BYTES_MAX, size_max - MESSAGE_OVERHEAD)
+        super()._on_connect(client, userdata, flags, reason_code, properties)
+
+    def _on_publish(
+        self, client: Any, userdata: Any, mid: int, reason_code: Any, properties: Any
+    ) -> None:
+        if reason_code.is_failure:
+            self.refusal = str(reason_code)
+        super()._on_publish(client, userdata, mid, reason_code, properties)

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 from protocols.vocabulary import LANES
 
+Row = tuple[int, int, list[int], int, int]  # lane, live, backlog flat, delivered, evicted
+
 
 @dataclass
 class Item:
@@ -28,6 +30,7 @@ class Item:
     following: int
     historical: bool
     is_done: bool = False
+    is_evicted: bool = False  # not sent: it is gone from the store
 
 
 @dataclass
@@ -41,15 +44,17 @@ class _Lane:
 class RelayQueue:
     """The cursors of one uplink."""
 
-    def __init__(self, rows: Sequence[tuple[int, int, list[int], int, int]]) -> None:
-        """rows: saved (lane, live, backlog flat, delivered, evicted)."""
+    def __init__(self, rows: Sequence[Row]) -> None:
+        """rows: as rows() gave them to save."""
         self._lanes = [_Lane() for _ in LANES]
         self._backlog: list[deque[list[int]]] = [deque() for _ in LANES]
         for lane, live, backlog, delivered, evicted in rows:
             self._lanes[lane] = _Lane(live, live, delivered, evicted)
             pairs = zip(backlog[::2], backlog[1::2], strict=True)
             self._backlog[lane].extend([first, following] for first, following in pairs)
-        self._backlog_sent: list[int] = [0 for _ in LANES]  # handed out of the first range, absolute
+        self._backlog_sent: list[int] = [
+            0 for _ in LANES
+        ]  # handed out of the first range, absolute
         self._in_flight: deque[Item] = deque()
         self.line_is_up = False
 
@@ -114,13 +119,16 @@ class RelayQueue:
 
     def skip(self, lane: int, first: int, following: int, historical: bool) -> bool:
         """Note that first..following is gone from the store (evicted, with its own gap record)."""
-        self._lanes[lane].evicted += following - first
-        self._lanes[lane].delivered -= following - first
-        return self.acknowledge(self.take(lane, first, following, historical))
+        item = self.take(lane, first, following, historical)
+        item.is_evicted = True
+        return self.acknowledge(item)
 
     def _settle(self, item: Item) -> None:
         state = self._lanes[item.lane]
-        state.delivered += item.following - item.first
+        if item.is_evicted:
+            state.evicted += item.following - item.first
+        else:
+            state.delivered += item.following - item.first
         if not item.historical:
             state.live = item.following
             return
@@ -135,16 +143,17 @@ class RelayQueue:
         ranges = self._backlog[lane]
         return min(ranges[0][0], self._lanes[lane].live) if ranges else self._lanes[lane].live
 
-    def rows(self) -> list[tuple[int, int, list[int], tuple[int, int]]]:
-        """Return (lane, live, backlog flat, (delivered, evicted)) to save."""
+    def rows(self) -> list[Row]:
+        """Return one row for each lane, to save."""
         return [
             (
                 lane,
-                self._lanes[lane].live,
+                state.live,
                 [bound for pair in self._backlog[lane] for bound in pair],
-                (self._lanes[lane].delivered, self._lanes[lane].evicted),
+                state.delivered,
+                state.evicted,
             )
-            for lane in LANES
+            for lane, state in enumerate(self._lanes)
         ]
 
     def counts(self, following: Sequence[int]) -> dict[str, int]:
