@@ -41,13 +41,15 @@ class Source(Protocol):
                           "received": count, "personal": bool}],
              "uplinks": [{"name", "state": "up" | "down", "since_age_ms", "live": count,
                           "backlog": count, "delivered": count, "stored": count,
-                          "drain_per_s": float, "last_error": str | None}],
+                          "drain_per_s": float, "evicted": count or missing,
+                          "last_error": str | None}],
              "ingest": {"connections", "frames_per_s", "readings_per_s", "accepted",
                         "duplicates", "refused": {reason: count}},
-             "store": {"bytes", "size_max", "frames"},
+             "store": {"bytes", "size_max", "frames", "failure": str, "" or missing if it writes},
              "alerts": [{"id", "utc_us", "level": "info" | "watch" | "warning" | "emergency",
                          "kind", "text_ja", "text_en", "drill": bool}]}
 
+        Of an uplink, `stored` frames are not delivered yet: `live` ones and a `backlog`.
         A reading is `current` while it is younger than its channel's due time.
         Alerts may come in any order; the page shows the newest first.
         """

@@ -108,10 +108,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "データはハブに保存され、つながり次第送られます。",
         "The data is kept in the hub and goes out once the line is back.",
     ),
-    "uplink_empty": ("すべて送信済み", "All delivered"),
-    "uplink_live": ("現在分の送信", "Live frames"),
+    "uplink_current": ("遅れなく送信しています", "Up to date"),
+    "uplink_empty": ("未送信のデータはありません", "Nothing is waiting"),
+    "uplink_live": ("送信待ち（現在分）", "Live, on the way"),
     "uplink_delivered": ("送信済み", "Delivered"),
-    "uplink_stored": ("ハブに保存中", "Kept in the hub"),
+    "uplink_stored": ("未送信（ハブに保存中）", "Kept in the hub, not yet delivered"),
+    "uplink_evicted": ("容量不足で消したフレーム", "Dropped for lack of space"),
     "uplink_error": ("最後のエラー", "Last error"),
     # Intake
     "ingest": ("受信", "Intake"),
@@ -137,6 +139,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "refused_overloaded": ("保存が追いつかない", "Storage overloaded"),
     "store": ("保存容量", "Storage"),
     "store_used": ("{} 中 {} 使用", "{1} of {0} used"),
+    "store_failure": (
+        "保存できません（{}）。機器は送り直すためデータを持ち続けています。",
+        "Cannot store: {}. The devices keep their data to send it again.",
+    ),
     "store_frames": ("保存フレーム", "Frames stored"),
     "viewers": ("このページを見ている画面", "Screens on this page"),
     # Alerts

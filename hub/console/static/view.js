@@ -94,6 +94,7 @@ function drawUplinks(uplinks, elapsedMs) {
       [text("uplink_live"), count(uplink.live)],
       [text("uplink_delivered"), count(uplink.delivered)],
       [text("uplink_stored"), count(uplink.stored)],
+      ...(uplink.evicted ? [[text("uplink_evicted"), count(uplink.evicted)]] : []),
       ...(uplink.last_error ? [[text("uplink_error"), uplink.last_error]] : []),
     ]);
   });
@@ -114,12 +115,13 @@ function makeUplink() {
 }
 
 function drawBacklog(parts, uplink, up) {
-  const waiting = uplink.backlog;
+  // While the line is up, what is live is on its way; while it is cut, all that is kept waits.
+  const waiting = up ? uplink.backlog : uplink.stored;
   const peak = waiting > 0 ? Math.max(backlogPeaks.get(uplink.name) || 0, waiting) : 0;
   backlogPeaks.set(uplink.name, peak);
   setBar(parts.fill, peak ? waiting / peak : 0);
   const label = `${text("uplink_backlog")}: ${text("uplink_frames", count(waiting))}`;
-  setText(parts.backlog, waiting > 0 ? label : text("uplink_empty"));
+  setText(parts.backlog, waiting > 0 ? label : text(up ? "uplink_current" : "uplink_empty"));
   setText(parts.note, backlogNote(uplink, up));
   parts.note.hidden = parts.note.textContent === "";
 }
@@ -251,6 +253,7 @@ function drawIngest(status) {
   byId("refused-none").hidden = total > 0;
   const reason = (key) => (hasText(`refused_${key}`) ? text(`refused_${key}`) : key);
   followFacts(byId("refused"), refused.map(([key, number]) => [reason(key), count(number)]));
+  setText(byId("store-failure"), store.failure ? text("store_failure", store.failure) : "");
   setBar(byId("store-bar"), store.bytes / store.size_max);
   setText(byId("store-word"), text("store_used", bytesText(store.size_max), bytesText(store.bytes)));
 }
