@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import sys
+import threading
 import urllib.request
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ app = typer.Typer(help="The hub in the town hall.", no_args_is_help=True)
 
 ConfigPath = Annotated[Path, typer.Option("--config", "-c", help="hub.toml of this hub.")]
 DEFAULT = Path("hub.toml")
+EXIT_S_MAX = 0.5
 
 
 class CommandError(Exception):
@@ -30,13 +32,17 @@ class CommandError(Exception):
 
 
 @app.command(epilog="Example: hinomi hub init /srv/hinomi")
-def init(folder: Annotated[Path, typer.Argument(help="Folder for hub.toml and the store.")] = Path()) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder for hub.toml and the store.")] = Path(),
+) -> None:
     """Write hub.toml with every setting explained, and this hub's secret."""
     path = configuration.init(folder)
     typer.echo(f"Wrote {path}. Start the hub with: hinomi hub run --config {path}")
 
 
-@app.command(epilog="Example: hinomi hub enroll river-1 --kind river --name-en 'Ota river, bridge 3'")
+@app.command(
+    epilog="Example: hinomi hub enroll river-1 --kind river --name-en 'Ota river, bridge 3'"
+)
 def enroll(
     name: Annotated[str, typer.Argument(help="Name of the device, 1..16 bytes.")],
     config: ConfigPath = DEFAULT,
@@ -67,40 +73,53 @@ def run(
 
     loaded = configuration.load(config)
     logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
 
     async def main() -> None:
-        ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        ready: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
         ready.add_done_callback(lambda done: _announce(done, json_ready, loaded))
         await run_hub(loaded, ready)
+        # All is committed by now. A name server or a platform that does not answer may hold a thread.
+        last = threading.Timer(EXIT_S_MAX, os._exit, (0,))
+        last.daemon = True
+        last.start()
 
     try:
         asyncio.run(main())
     except StoreError as error:
-        raise CommandError(str(error), "Check the disk and the rights of the data folder.") from None
+        raise CommandError(
+            str(error), "Check the disk and the rights of the data folder."
+        ) from None
     except OSError as error:
         remedy = "Is another hub running? Else choose other ports in hub.toml."
         raise CommandError(f"The hub cannot start: {error}", remedy) from None
 
 
-def _announce(done: "asyncio.Future[int]", as_json: bool, loaded: configuration.Config) -> None:
+def _announce(
+    done: "asyncio.Future[tuple[int, int]]", as_json: bool, loaded: configuration.Config
+) -> None:
     if done.cancelled():
         return
-    console = loaded.tables["console"]
+    port, console_port = done.result()
     if as_json:
-        ready = {"ready": True, "port": done.result(), "console_port": console["port"], "pid": os.getpid()}
+        ready = {"ready": True, "port": port, "console_port": console_port, "pid": os.getpid()}
         typer.echo(json.dumps(ready))
     else:
         host = loaded.tables["ingest"]["host"]
-        typer.echo(f"Devices: {host}:{done.result()}  Page: http://{console['host']}:{console['port']}")
+        page = loaded.tables["console"]["host"]
+        typer.echo(f"Devices: {host}:{port}  Page: http://{page}:{console_port}")
     sys.stdout.flush()
 
 
 @app.command(epilog="Example: hinomi hub status --json | jq .uplinks")
 def status(
     config: ConfigPath = DEFAULT,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the whole state as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the whole state as JSON.")
+    ] = False,
 ) -> None:
     """Show how the running hub is."""
     from hub.status import render

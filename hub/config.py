@@ -10,7 +10,8 @@ from hub.settings import Document, Row, SettingsError, commented
 from protocols.limits import DEVICE_NAME_SIZE_MAX, KEY_SIZE
 
 ROWS = (
-    Row("hub", "id", "hub-1", "", "Name of this hub on the platform.", 1, DEVICE_NAME_SIZE_MAX),
+    Row("hub", "id", "hub-1", "", "Name of this hub on the platform.", 1, DEVICE_NAME_SIZE_MAX,
+        without="/+#"),
     Row("hub", "data", "data", "", "Folder of the store, beside this file unless absolute.", 1),
     Row("hub", "devices", "devices.toml", "", "File with the enrolled devices and their secrets.", 1),
     Row("ingest", "host", "127.0.0.1", "", "Address that devices dial; 0.0.0.0 for the whole town LAN.", 1),
@@ -40,11 +41,11 @@ LISTS = ("uplink",)
 
 DEVICE_ROWS = (
     Row("device", "name", None, "", "Name of the device.", 1, DEVICE_NAME_SIZE_MAX),
-    Row("device", "secret", None, "", "Its secret: 64 hexadecimal digits.", 64, 64),
+    Row("device", "secret", None, "", "Its secret: 64 hexadecimal digits.", 64, 64, is_secret=True),
     Row("device", "kind", "other", "", "What it watches: bridge, river, slope, home, other.",
         choices=("bridge", "river", "slope", "home", "other")),
-    Row("device", "name_ja", "", "", "Name shown in Japanese.", 0, 80),
-    Row("device", "name_en", "", "", "Name shown in English.", 0, 80),
+    Row("device", "name_ja", "", "", "Name shown in Japanese.", 0, 240),
+    Row("device", "name_en", "", "", "Name shown in English.", 0, 240),
     Row("device", "personal", False, "", "Concerns a person: values are never shown on the page."),
 )  # fmt: skip
 
@@ -54,7 +55,7 @@ class Device:
     """One enrolled device."""
 
     name: str
-    secret: bytes
+    secret: bytes = field(repr=False)
     kind: str = "other"
     name_ja: str = ""
     name_en: str = ""
@@ -98,15 +99,25 @@ def load(path: Path) -> Config:
         if uplink["name"] in seen:
             raise document.error("uplink", "name", "is used twice", "Give each its own.", at=at)
         seen.add(uplink["name"])
+    if tables["river"]["watch_m"] >= tables["river"]["danger_m"]:
+        remedy = f"Allowed: more than river.watch_m, which is {tables['river']['watch_m']:g}."
+        shown = f"is {tables['river']['danger_m']:g}"
+        raise document.error("river", "danger_m", shown, remedy)
     folder = path.parent.resolve()
     devices = load_devices(folder / tables["hub"]["devices"])
+    if tables["hub"]["id"] in devices:
+        raise document.error("hub", "id", "is also the name of a device", "Give the hub another.")
     secret = _secret(folder / "hub.secret")
     return Config(folder, tables, tuple(uplinks), devices, secret)
 
 
 def load_devices(path: Path) -> dict[str, Device]:
-    """Read devices.toml."""
-    document = Document(_text(path), str(path))
+    """Read devices.toml; SettingsError where anything is wrong."""
+    return _devices(_text(path), path)
+
+
+def _devices(text: str, path: Path) -> dict[str, Device]:
+    document = Document(text, str(path))
     document.refuse_others(["device"])
     devices: dict[str, Device] = {}
     for at, values in enumerate(document.read_tables(DEVICE_ROWS, "device")):
@@ -139,13 +150,15 @@ def init(folder: Path, values: dict[tuple[str, str], Any] | None = None) -> Path
 
 
 def enroll(path: Path, device: Device) -> None:
-    """Append a device to devices.toml; SettingsError when the name is taken."""
-    if device.name in load_devices(path):
+    """Append a device to devices.toml; SettingsError when the name is taken or a value is wrong."""
+    before = _text(path)
+    if device.name in _devices(before, path):
         raise SettingsError(f"{device.name} is enrolled already", "Choose another name.")
     values = {("device", row.name): getattr(device, row.name) for row in DEVICE_ROWS}
     values["device", "secret"] = device.secret.hex()
     lines = commented(DEVICE_ROWS, values, ("device",)).splitlines()
     text = "\n" + "\n".join(line for line in lines if not line.startswith("#")) + "\n"
+    _devices(before + text, path)  # before it is written: a hub starts from this file
     with path.open("a") as file:
         file.write(text)
         file.flush()
@@ -172,6 +185,8 @@ def _secret(path: Path) -> bytes:
     except ValueError:
         secret = b""
     if len(secret) != KEY_SIZE:
-        remedy = "Restore it from the backup; without it the platform refuses the hub's own records."
+        remedy = (
+            "Restore it from the backup; without it the platform refuses the hub's own records."
+        )
         raise SettingsError(f"{path} holds no secret of {KEY_SIZE} bytes", remedy)
     return secret

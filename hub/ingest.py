@@ -218,10 +218,10 @@ class Peer:
         if kind == HELLO:
             self._hello = fields
             self._ingest.store.group.waiting[self] = self._held(fields["log"])
-            self._ingest.on_hello(self.device, fields)
         elif kind == TIME_REPLY:
             if self._ingest.peers.get(self.device) is not self:
                 self._replace()
+                self._ingest.on_hello(self.device, self._hello)
             ends = (fields["device_us"], fields["hub_us"], now_us)
             self._answered_us = now_us
             self._ingest.on_time(self.device, self._hello["boot"], *ends)

@@ -78,11 +78,16 @@ class Live:
             state.received += count
             state.heard_us = now_us
 
-    def batch(self, device: str, batch: Batch, now_us: int) -> None:
-        """Take a decoded batch."""
+    def batch(self, device: str, batch: Batch) -> None:
+        """Take a decoded batch.
+
+        Where the clock of its boot is not known it is of a boot that ended before this hub began:
+        nothing of it is current, and it is not shown.
+        """
         self.readings_count += batch.readings_count()
         state = self.states.get(device)
-        if state is None:
+        offset_us = self._clocks.hub_us((device, batch.boot), 0)
+        if state is None or offset_us is None:
             return
         for series in batch.series or ():
             channel = state.channels.get(series.channel)
@@ -90,7 +95,7 @@ class Live:
                 channel = state.channels[series.channel] = Channel(series.unit)
             scale = series.multiplier * 10.0**series.exponent
             last = len(series.values) - 1
-            end_us = self._clocks.hub_us((device, batch.boot), series.time_us(last)) or now_us
+            end_us = series.time_us(last) + offset_us
             if end_us < channel.at_us:
                 continue  # An older frame after an outage: it never replaces what is newer.
             if channel.at_us:
@@ -124,7 +129,9 @@ class Live:
             for name, device in self._devices.items()
         ]
 
-    def _device(self, device: Device, state: State, is_online: bool, now_us: int) -> dict[str, Any]:
+    def _device(
+        self, device: Device, state: State, is_online: bool, now_us: int
+    ) -> dict[str, Any]:
         if state.heard_us is None:
             word = "online" if is_online else "never"
         elif not is_online:
@@ -139,11 +146,15 @@ class Live:
             "name_en": device.name_en or device.name,
             "state": word,
             "boot": state.boot,
-            "last_frame_age_ms": None if state.heard_us is None else (now_us - state.heard_us) // 1000,
+            "last_frame_age_ms": None
+            if state.heard_us is None
+            else (now_us - state.heard_us) // 1000,
             "firmware": state.firmware,
             "reset_cause": state.reset_cause,
             "clock_uncertainty_us": self._clocks.uncertainty_us(key),
-            "readings": [self._reading(name, one, now_us) for name, one in sorted(state.channels.items())],
+            "readings": [
+                self._reading(name, one, now_us) for name, one in sorted(state.channels.items())
+            ],
             "received": state.received,
             "personal": device.personal,
         }

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import time
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -15,11 +16,11 @@ from hub.links.tcp import listen
 from hub.live import Live, utc_offset_us
 from hub.modes import Change, Modes
 from hub.relay.mqtt import MqttUplink
-from hub.rules import Finding, make_rules
+from hub.rules import AGE_US_MAX, Finding, make_rules
 from hub.rules.finding import INFO, LEVEL_NAMES
 from hub.sender import HubSender
 from hub.store import Group, Store
-from protocols.batch import decode_batch
+from protocols.batch import Batch, decode_batch
 from protocols.errors import RemoteProtocolError
 from protocols.vocabulary import (
     COMMAND_MODE,
@@ -34,7 +35,8 @@ from protocols.vocabulary import (
 
 log = logging.getLogger(__name__)
 
-STOP_TIMEOUT_S = 4.0
+STOP_TIMEOUT_S = 2.0  # each for the uplinks and for the page; the data is committed before
+RESTART_S = 1.0
 
 
 class Hub:
@@ -54,7 +56,9 @@ class Hub:
         )
         self.mode_since_us = int(self.store.meta.get("mode_since_us", time.time_ns() // 1000))
         self.sender = HubSender(config.id, config.secret, self.store)
-        self.ingest = Ingest(self.store, config.devices, lambda: (self.modes.mode, self.modes.drill))
+        self.ingest = Ingest(
+            self.store, config.devices, lambda: (self.modes.mode, self.modes.drill)
+        )
         self.uplinks = [MqttUplink(config.id, self.store, row) for row in config.uplinks]
         self._wanted = {
             (name, lane)
@@ -83,7 +87,9 @@ class Hub:
         state.boot, state.firmware = hello["boot"], hello["firmware"]
         state.reset_cause = hello["reset_cause"]
 
-    def _timed(self, device: str, boot: int, device_us: int, sent_us: int, received_us: int) -> None:
+    def _timed(
+        self, device: str, boot: int, device_us: int, sent_us: int, received_us: int
+    ) -> None:
         row = self.clocks.exchange((device, boot), device_us, sent_us, received_us)
         if row is None:
             return
@@ -104,11 +110,19 @@ class Hub:
             except RemoteProtocolError as error:
                 self.ingest.refuse(error.reason, str(error), device)
                 continue
-            self.live.batch(device, batch, now_us)
+            self.live.batch(device, batch)
+            at_us = self._newest_us(device, batch)
+            if at_us is None or now_us - at_us > AGE_US_MAX:
+                continue
             kind = self.config.devices[device].kind
             for rule in self.rules:
                 if rule.wants(kind, lane):
-                    self._judge(rule.feed(device, batch, now_us), now_us)
+                    self._judge(rule.feed(device, batch, at_us), now_us)
+
+    def _newest_us(self, device: str, batch: Batch) -> int | None:
+        """Return when the newest reading was taken; None where nobody can know."""
+        ends_us = [series.time_us(len(series.values) - 1) for series in batch.series or ()]
+        return self.clocks.hub_us((device, batch.boot), max(ends_us)) if ends_us else None
 
     def _judge(self, findings: list[Finding], now_us: int) -> None:
         for finding in findings:
@@ -129,14 +143,25 @@ class Hub:
         self.store.save_meta("mode", change.mode)
         self.store.save_meta("drill", int(change.drill))
         self.store.save_meta("mode_since_us", self.mode_since_us)
-        fields = {"mode": change.mode, "drill": change.drill, "actor": change.actor, "reason": change.reason}
+        fields = {
+            "mode": change.mode,
+            "drill": change.drill,
+            "actor": change.actor,
+            "reason": change.reason,
+        }
         self.sender.record(KIND_MODE, LANE_ALERT, now_us, fields)
         self.ingest.command_all(COMMAND_MODE, [change.mode, change.drill])
 
     def _notice(self, level: int, kind: str, texts: tuple[str, str], now_us: int) -> None:
         drill = self.modes.drill
         self.live.alert(LEVEL_NAMES[level], kind, texts, drill)
-        fields = {"level": level, "drill": drill, "kind": kind, "text_ja": texts[0], "text_en": texts[1]}
+        fields = {
+            "level": level,
+            "drill": drill,
+            "kind": kind,
+            "text_ja": texts[0],
+            "text_en": texts[1],
+        }
         self.sender.record(KIND_NOTICE, LANE_ALERT, now_us, fields)
 
     def tick(self) -> None:
@@ -148,6 +173,12 @@ class Hub:
         change = self.modes.tick(now_us)
         if change is not None:
             self._changed(change, now_us)
+
+    async def watch(self) -> None:
+        """Call tick once a second."""
+        while True:
+            await asyncio.sleep(1)
+            self.tick()
 
     # The page's source (hub.console.source.Source)
 
@@ -198,40 +229,57 @@ class _Rates:
         return round(rate, 1)
 
 
-async def run(config: Config, ready: "asyncio.Future[int] | None" = None) -> None:
-    """Run the hub until SIGTERM or SIGINT. ready: gets the TCP port when devices may dial."""
+async def run(config: Config, ready: "asyncio.Future[tuple[int, int]] | None" = None) -> None:
+    """Run the hub until SIGTERM or SIGINT.
+
+    ready: gets the ports of devices and page when both are open. OSError where one cannot be had.
+    """
     hub = Hub(config)
-    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    tables = config.tables["ingest"]
-    address = (tables["host"], tables["port"])
-    server = await listen(hub.ingest, address, monotonic_us, tables["connections_max"])
-    port = server.sockets[0].getsockname()[1]
-    console = config.tables["console"]
-    tasks = [asyncio.create_task(one.run(), name=f"uplink {one.name}") for one in hub.uplinks]
-    page = asyncio.create_task(serve(hub, console["host"], console["port"], stop), name="page")
-    ticking = asyncio.create_task(_tick(hub), name="tick")
-    stopping = asyncio.create_task(stop.wait())
-    log.info("hub %s takes devices on %s:%d", config.id, address[0], port)
-    if ready is not None:
-        ready.set_result(port)
-    everything = {*tasks, page, ticking}
-    done, _ = await asyncio.wait({*everything, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stop.set()
-    server.close()
-    hub.ingest.stop()
-    for task in (*tasks, ticking, stopping):
-        task.cancel()
-    await asyncio.wait(everything, timeout=STOP_TIMEOUT_S)
-    await hub.store.close()
-    for task in done & everything:
-        if task.exception() is not None:
-            raise task.exception() or AssertionError
+    ingest, console = config.tables["ingest"], config.tables["console"]
+    address = (ingest["host"], ingest["port"])
+    page_port: asyncio.Future[int] = loop.create_future()
+    page = loop.create_task(serve(hub, console["host"], console["port"], stop, ready=page_port))
+    opening: list[asyncio.Future[Any]] = [page, page_port]
+    try:
+        await asyncio.wait(opening, return_when=asyncio.FIRST_COMPLETED)
+        if page.done():
+            page.result()
+        server = await listen(hub.ingest, address, monotonic_us, ingest["connections_max"])
+        port = server.sockets[0].getsockname()[1]
+        log.info("hub %s takes devices on %s:%d", config.id, address[0], port)
+        if ready is not None:
+            ready.set_result((port, page_port.result()))
+        tasks = [loop.create_task(_kept(one.run, one.name)) for one in hub.uplinks]
+        tasks.append(loop.create_task(_kept(hub.watch, "watch")))
+        page.add_done_callback(_page_ended)
+        await stop.wait()
+        server.close()
+        hub.ingest.stop()
+        for task in tasks:
+            task.cancel()
+        await hub.store.wait_idle()
+        await asyncio.wait(tasks, timeout=STOP_TIMEOUT_S)
+    finally:
+        stop.set()
+        await asyncio.wait({page}, timeout=STOP_TIMEOUT_S)
+        await hub.store.close()
 
 
-async def _tick(hub: Hub) -> None:
+def _page_ended(page: "asyncio.Task[None]") -> None:
+    # Data goes on without it.
+    if not page.cancelled() and page.exception() is not None:
+        log.error("the page has failed: %r", page.exception())
+
+
+async def _kept(work: Callable[[], Awaitable[None]], name: str) -> None:
+    """Run what must go on for as long as the hub; a bug in it is logged and it begins again."""
     while True:
-        await asyncio.sleep(1)
-        hub.tick()
+        try:
+            await work()
+        except Exception:
+            log.exception("%s failed; it starts again", name)
+        await asyncio.sleep(RESTART_S)

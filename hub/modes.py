@@ -10,7 +10,7 @@ disaster comes back in disaster.
 from dataclasses import dataclass
 
 from hub.rules.finding import Finding
-from protocols.vocabulary import MODE_NAMES, MODE_NORMAL
+from protocols.vocabulary import MODE_NAMES, MODE_NORMAL, MODE_WATCH
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,10 @@ class Modes:
         if now_us - self._calm_since_us < self._dwell_us:
             return None
         self._calm_since_us = now_us
-        return self._change(self.mode - 1, "rule:calm", f"calm for {self._dwell_us // 1_000_000} s")
+        self.drill = self.drill and self.mode > MODE_WATCH
+        return self._change(
+            self.mode - 1, "rule:calm", f"calm for {self._dwell_us // 1_000_000} s"
+        )
 
     def set(self, mode: int, drill: bool, actor: str, reason: str) -> Change:
         """Set by a person; counts as calm from now on."""

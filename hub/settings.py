@@ -22,9 +22,11 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class Row:
-    """One setting: its TOML table and name, default, unit and help; `low`/`high` or `choices` bound it.
+    """One setting: its TOML table and name, default, unit and help.
 
-    A default of None means: must be given. Its type is then `kind`.
+    `low`/`high` or `choices` bound it; of a text they bound its bytes. `without`: characters that a
+    text must not hold. A default of None means: must be given. Its type is then `kind`.
+    A secret is never shown, not even a wrong one.
     """
 
     table: str
@@ -36,6 +38,8 @@ class Row:
     high: float | None = None
     choices: tuple[Any, ...] = ()
     kind: type = str
+    without: str = ""
+    is_secret: bool = False
 
     @property
     def sort(self) -> type:
@@ -52,7 +56,13 @@ class Row:
             low = "" if self.low is None else f" from {self.low:g}"
             high = "" if self.high is None else f" up to {self.high:g}"
             words += low + high
+        if self.without:
+            words += " without " + " ".join(self.without)
         return words + (f" ({self.unit})" if self.unit else "")
+
+    def shown(self, value: Any) -> str:
+        """Return a value as it may stand in a message."""
+        return "not allowed" if self.is_secret else _toml(value)
 
     def fits(self, value: Any) -> bool:
         """Tell whether value may stand there."""
@@ -62,11 +72,14 @@ class Row:
             return False
         if self.choices and value not in self.choices:
             return False
-        size = len(value) if isinstance(value, str) else value
-        if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-            return (self.low is None or size >= self.low) and (
-                self.high is None or size <= self.high
-            )
+        if isinstance(value, str):
+            if any(mark in value for mark in self.without) or not value.isprintable():
+                return False
+            value = len(value.encode())
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            is_low = self.low is not None and not value >= self.low
+            is_high = self.high is not None and not value <= self.high
+            return not is_low and not is_high
         return True
 
 
@@ -85,7 +98,10 @@ class Document:
             ) from None
 
     def line_of(self, table: str, name: str, occurrence: int = 0) -> int:
-        """Return the 1-based line of `name` in the given occurrence of [table]; 0 when not found."""
+        """Return the 1-based line of `name` in the given occurrence of [table]; 0 when not found.
+
+        Where it is written as `table.name = ..` or `table = {name = ..}`, the line of that.
+        """
         current, seen, table_line = "", -1, 0
         for number, line in enumerate(self._lines, 1):
             stripped = line.split("#")[0].strip()
@@ -95,9 +111,14 @@ class Document:
                     seen += 1
                     if seen == occurrence:
                         table_line = number
+            if "=" not in stripped:
+                continue
+            key = stripped.split("=")[0].replace(" ", "").replace('"', "")
             in_table = current == table and (seen == occurrence or not table)
-            if in_table and stripped.split("=")[0].strip().strip('"') == name and "=" in stripped:
+            if (in_table and key == name) or (not current and key == f"{table}.{name}"):
                 return number
+            if not current and key == table:
+                table_line = number
         return table_line
 
     def error(self, table: str, name: str, why: str, remedy: str, *, at: int = 0) -> SettingsError:
@@ -113,11 +134,15 @@ class Document:
         """Return name -> value for the rows of one table, with defaults filled in."""
         mine = {row.name: row for row in rows if row.table == table}
         if not isinstance(data, dict):
-            raise self.error(table, "", "is not a table", f"Write [{table}] on a line of its own.", at=at)
+            raise self.error(
+                table, "", "is not a table", f"Write [{table}] on a line of its own.", at=at
+            )
         for name in data:
             if name not in mine:
                 names = ", ".join(sorted(mine))
-                raise self.error(table, name, "is unknown", f"Known settings there: {names}.", at=at)
+                raise self.error(
+                    table, name, "is unknown", f"Known settings there: {names}.", at=at
+                )
         values = {}
         for name, row in mine.items():
             value = data.get(name, row.default)
@@ -126,7 +151,7 @@ class Document:
                 raise self.error(table, name, "is missing", remedy, at=at)
             if not row.fits(value):
                 remedy = f"Allowed: {row.allowed()}. {row.help}"
-                raise self.error(table, name, f"is {_toml(value)}", remedy, at=at)
+                raise self.error(table, name, f"is {row.shown(value)}", remedy, at=at)
             values[name] = float(value) if row.sort is float else value
         return values
 
@@ -142,11 +167,15 @@ class Document:
         for name in self.data:
             if name not in tables:
                 known = ", ".join(f"[{table}]" for table in tables)
-                table, key = (name, "") if isinstance(self.data[name], (dict, list)) else ("", name)
+                table, key = (
+                    (name, "") if isinstance(self.data[name], (dict, list)) else ("", name)
+                )
                 raise self.error(table, key, "is unknown", f"Known tables: {known}.")
 
 
-def commented(rows: Sequence[Row], values: dict[tuple[str, str], Any], lists: Sequence[str]) -> str:
+def commented(
+    rows: Sequence[Row], values: dict[tuple[str, str], Any], lists: Sequence[str]
+) -> str:
     """Return a TOML file with every setting, its unit and help. lists: tables written as [[table]]."""
     parts: list[str] = []
     table = None

@@ -11,6 +11,7 @@ from protocols.batch import Batch
 from protocols.vocabulary import LANE_ALERT, MODE_DISASTER
 
 QUIET_WINDOWS = 10
+WORSE_BY = 1.5  # said again when the peak has grown by this factor
 
 
 class QuakeRule:
@@ -22,7 +23,7 @@ class QuakeRule:
         self._peak_min = float(settings["peak_m_s2"])
         self._devices_min = int(settings["devices_min"])
         self._window_us = int(settings["window_ms"]) * 1000
-        self._peaks: dict[str, tuple[int, float]] = {}
+        self._peaks: dict[str, tuple[int, float]] = {}  # device -> when, its newest peak
         self._worst = 0.0
         self._is_on = False
 
@@ -30,23 +31,27 @@ class QuakeRule:
         """Tell whether batches of such devices and lane are needed."""
         return kind == "bridge" and lane == LANE_ALERT
 
-    def feed(self, device: str, batch: Batch, now_us: int) -> list[Finding]:
-        """Take a batch; now_us: when it became durable, on the hub's monotonic clock."""
+    def feed(self, device: str, batch: Batch, at_us: int) -> list[Finding]:
+        """Take a batch whose newest reading was taken at at_us."""
         for series in batch.series or ():
             if not series.channel.endswith(".peak"):
                 continue
             scale = series.multiplier * 10.0**series.exponent
             peak = max(abs(value) for value in series.values) * scale
             if peak >= self._peak_min:
-                self._peaks[device] = (now_us, peak)
-        recent = [peak for at_us, peak in self._peaks.values() if now_us - at_us <= self._window_us]
+                self._peaks[device] = (at_us, peak)
+        recent = [
+            peak
+            for when_us, peak in self._peaks.values()
+            if abs(at_us - when_us) <= self._window_us
+        ]
         if len(recent) < self._devices_min:
             return []
         worst = max(recent)
-        if self._is_on and worst <= self._worst:
+        if self._is_on and worst < WORSE_BY * self._worst:
             return []
-        is_new, self._is_on, self._worst = not self._is_on, True, max(worst, self._worst)
-        return [self._finding(len(recent))] if is_new or worst > 1.5 * self._worst else []
+        self._is_on, self._worst = True, worst
+        return [self._finding(len(recent))]
 
     def tick(self, now_us: int) -> list[Finding]:
         """Say when the shaking is over."""

@@ -4,9 +4,11 @@ Input: channel `level` in m of devices of kind river. A level counts as reached 
 only `hysteresis_m` below it, so that waves do not ring the bell.
 """
 
-from hub.rules.finding import EMERGENCY, WARNING, Finding
+from hub.rules.finding import EMERGENCY, INFO, WARNING, Finding
 from protocols.batch import Batch
-from protocols.vocabulary import LANE_WAVE, MODE_DISASTER, MODE_WATCH
+from protocols.vocabulary import LANE_WAVE, MODE_DISASTER, MODE_NORMAL, MODE_WATCH
+
+ASKS = ((MODE_NORMAL, INFO), (MODE_WATCH, WARNING), (MODE_DISASTER, EMERGENCY))
 
 
 class RiverRule:
@@ -17,14 +19,18 @@ class RiverRule:
     def __init__(self, settings: dict[str, float]) -> None:
         self._levels = (float(settings["watch_m"]), float(settings["danger_m"]))
         self._hysteresis = float(settings["hysteresis_m"])
-        self._reached: dict[str, int] = {}
+        self._reached: dict[str, int] = {}  # device -> how many levels
+        self._newest_us: dict[str, int] = {}
 
     def wants(self, kind: str, lane: int) -> bool:
         """Tell whether batches of such devices and lane are needed."""
         return kind == "river" and lane < LANE_WAVE
 
-    def feed(self, device: str, batch: Batch, now_us: int) -> list[Finding]:
-        """Take a batch; only its newest stage decides."""
+    def feed(self, device: str, batch: Batch, at_us: int) -> list[Finding]:
+        """Take a batch whose newest reading was taken at at_us; only the newest stage decides."""
+        if at_us < self._newest_us.get(device, at_us):
+            return []
+        self._newest_us[device] = at_us
         findings = []
         for series in batch.series or ():
             if series.channel == "level":
@@ -38,19 +44,24 @@ class RiverRule:
 
     def _judge(self, device: str, stage: float) -> list[Finding]:
         before = self._reached.get(device, 0)
-        reached = sum(stage >= level for level in self._levels)
-        while reached < before and stage >= self._levels[before - 1] - self._hysteresis:
-            reached = before
+        reached = self._count(stage, before)
         if reached == before:
             return []
         self._reached[device] = reached
-        shown = max(reached, before)
-        mode, level = ((MODE_WATCH, WARNING), (MODE_DISASTER, EMERGENCY))[shown - 1]
-        limit = self._levels[shown - 1]
+        limit = self._levels[max(reached, before) - 1]
         if reached < before:
             ja = f"水位 {stage:.2f} m: {limit:.2f} m を下回りました({device})"
             en = f"Stage {stage:.2f} m: below {limit:.2f} m again ({device})"
         else:
             ja = f"水位 {stage:.2f} m: {limit:.2f} m に達しました({device})"
             en = f"Stage {stage:.2f} m: reached {limit:.2f} m ({device})"
+        mode, level = ASKS[reached]
         return [Finding(self.name, device, level, mode, ja, en, is_over=reached == 0)]
+
+    def _count(self, stage: float, before: int) -> int:
+        """Return how many levels count as reached. before: how many did so far."""
+        count = 0
+        for level in self._levels:
+            limit = level - self._hysteresis if count < before else level
+            count += stage >= limit
+        return count
