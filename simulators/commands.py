@@ -13,11 +13,18 @@ app = typer.Typer(help="Simulated boards, networks and platforms.", no_args_is_h
 Seconds = Annotated[int | None, typer.Option(help="Length of the run; scales the scenario.")]
 Headless = Annotated[bool, typer.Option("--headless", help="Lines instead of the live view.")]
 ReportFile = Annotated[Path | None, typer.Option(help="Write the report as JSON to this file.")]
-Seed = Annotated[int | None, typer.Option(help="Seed of the world; the same seed, the same world.")]
-Record = Annotated[
-    Path | None, typer.Option(help="Play this strong-motion record: K-NET ASCII, or CSV of time_s,x,y,z in gal.")
+Seed = Annotated[
+    int | None, typer.Option(help="Seed of the world; the same seed, the same world.")
 ]
-Folder = Annotated[Path | None, typer.Option(help="Folder for this run; default: a new one below build/runs.")]
+Record = Annotated[
+    Path | None,
+    typer.Option(
+        help="Play this strong-motion record: K-NET ASCII, or CSV of time_s,x,y,z in gal."
+    ),
+]
+Folder = Annotated[
+    Path | None, typer.Option(help="Folder for this run; default: a new one below build/runs.")
+]
 
 
 def demo(
@@ -33,7 +40,15 @@ def demo(
 
     Example: hinomi demo --headless --report out.json
     """
-    play(scenario, seconds, headless=headless, report=report, seed=seed, record=record, folder=folder)
+    play(
+        scenario,
+        seconds,
+        headless=headless,
+        report=report,
+        seed=seed,
+        record=record,
+        folder=folder,
+    )
 
 
 @app.command("run")
@@ -50,7 +65,15 @@ def run(
 
     Example: hinomi sim run quake-flood --seconds 30 --report out.json
     """
-    play(scenario, seconds, headless=headless, report=report, seed=seed, record=record, folder=folder)
+    play(
+        scenario,
+        seconds,
+        headless=headless,
+        report=report,
+        seed=seed,
+        record=record,
+        folder=folder,
+    )
 
 
 @app.command("scenarios")
@@ -71,8 +94,12 @@ def platform(
     archive: Annotated[Path, typer.Option(help="Directory of the archive; made where missing.")],
     keys: Annotated[Path, typer.Option(help="JSON: device name -> hex of its up key.")],
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 0,
-    broker: Annotated[str | None, typer.Option(help="HOST:PORT of a broker to use instead.")] = None,
-    ready_file: Annotated[Path | None, typer.Option(help="File that gets the ready line too.")] = None,
+    broker: Annotated[
+        str | None, typer.Option(help="HOST:PORT of a broker to use instead.")
+    ] = None,
+    ready_file: Annotated[
+        Path | None, typer.Option(help="File that gets the ready line too.")
+    ] = None,
 ) -> None:
     """Run a simulated common platform. / 模擬の共通基盤を動かす
 
@@ -104,9 +131,13 @@ def play(name: str, seconds: int | None, *, headless: bool, **options: Any) -> N
     seed = random.randrange(1_000_000) if options["seed"] is None else options["seed"]
     scenario = read_scenario(name, seconds)
     try:
-        run = Run(scenario, options["folder"] or default_folder(), seed=seed, record=options["record"])
+        run = Run(
+            scenario, options["folder"] or default_folder(), seed=seed, record=options["record"]
+        )
     except RecordingError as error:
-        raise UsageError(str(error), "Give one file of a K-NET record, or CSV as --help says.") from None
+        raise UsageError(
+            str(error), "Give one file of a K-NET record, or CSV as --help says."
+        ) from None
     verdict = asyncio.run(_watch(run, headless, seed))
     result = verdict.report()
     result["seed"] = seed
@@ -135,7 +166,9 @@ async def _watch(run: Any, headless: bool, seed: int) -> Any:
     if not headless and console.is_terminal:
         with Live(Screen(run), console=console, refresh_per_second=3, screen=False):
             return await run.run()
-    console.print(f"{run.view.title}: {len(run.rows)} devices, {run.view.seconds:.0f} s, seed {seed}")
+    console.print(
+        f"{run.view.title}: {len(run.rows)} devices, {run.view.seconds:.0f} s, seed {seed}"
+    )
     task = asyncio.create_task(run.run())
     told = 0
     while True:

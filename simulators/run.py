@@ -1,4 +1,4 @@
-"""Runs a scenario on the real system: hub and platform as processes of their own, the devices here.
+"""Runs a scenario on the real system: hub and platform as processes, the devices here.
 
     devices (real agent, simulated chips) --TCP--> hub process --MQTT--> Line --> platform process
 
@@ -77,7 +77,7 @@ class Run:
         self, scenario: Scenario, folder: Path, *, seed: int, record: Path | None = None,
         chip_options: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
-        """chip_options: options of every chip's model that knows them, such as {"noise": False}."""
+        """chip_options: options of the accelerometers' models, such as {"noise": False}."""
         self.scenario = scenario
         self.folder = folder
         self.seed = seed
@@ -125,17 +125,29 @@ class Run:
         await self._start_hub()
         clock = SteadyClock()
         self._ticking = asyncio.create_task(clock.keep_running())
-        self.devices = [self._make_device(number, row, clock) for number, row in enumerate(self.rows)]
+        self.devices = [
+            self._make_device(number, row, clock) for number, row in enumerate(self.rows)
+        ]
         for device in self.devices:
             device.start()
         self._clock = clock
 
     async def _start_platform(self) -> None:
-        keys = {row.name: DeviceKeys(row.name, self.secret(row.name)).up_key().hex() for row in self.rows}
+        keys = {
+            row.name: DeviceKeys(row.name, self.secret(row.name)).up_key().hex()
+            for row in self.rows
+        }
         keys[HUB] = DeviceKeys(HUB, self.secret(HUB)).up_key().hex()
         path = self.folder / "keys.json"
         path.write_text(json.dumps(keys))
-        command = ["-m", "simulators.platform", "--archive", str(self.archive_folder), "--keys", str(path)]
+        command = [
+            "-m",
+            "simulators.platform",
+            "--archive",
+            str(self.archive_folder),
+            "--keys",
+            str(path),
+        ]
         self._platform = await self._spawn(command, "platform.log")
         port = (await self._ready(self._platform, "platform"))["port"]
         self._line = Line("127.0.0.1", port)
@@ -184,10 +196,15 @@ class Run:
 
     def _make_device(self, number: int, row: Placed, clock: SteadyClock) -> VirtualDevice:
         config = make_config(
-            row.profile, row.name, self.secret(row.name).hex(), host="127.0.0.1", port=self.port, demo=True
+            row.profile,
+            row.name,
+            self.secret(row.name).hex(),
+            host="127.0.0.1",
+            port=self.port,
+            demo=True,
         )
         signals = self.town.signals(row)
-        options = {name: self._chip_options for name in ("acc",)} if self._chip_options else None
+        options = dict.fromkeys(("acc",), self._chip_options) if self._chip_options else None
         flash = FileFlash(str(self.folder / f"{row.name}.flash"), sector_count=FLASH_SECTORS)
         return VirtualDevice(
             config, signals, clock, options=options, flash=flash, seed=self.seed * 1000 + number
@@ -260,7 +277,9 @@ class Run:
         for device in self.devices:
             failure = device.failure()
             if failure is not None:
-                raise RunError(f"{device.name} died: {failure!r}", "This is a bug; please report it.")
+                raise RunError(
+                    f"{device.name} died: {failure!r}", "This is a bug; please report it."
+                )
         hub, platform = self._hub, self._platform
         if self.view.hub_is_up and hub is not None and hub.returncode is not None:
             raise RunError("The hub ended by itself", f"Read {self.folder / 'hub.log'}.")
@@ -295,7 +314,9 @@ class Run:
             if alert["id"] > known:
                 self.say(f"{alert['level']}: {alert['text_en']} / {alert['text_ja']}")
         for now in status["uplinks"]:
-            was = next((one for one in before.get("uplinks", []) if one["name"] == now["name"]), None)
+            was = next(
+                (one for one in before.get("uplinks", []) if one["name"] == now["name"]), None
+            )
             if was is not None and was["state"] != now["state"]:
                 self.say(f"hub: uplink {now['name']} is {now['state']}, backlog {now['backlog']}")
 
@@ -317,7 +338,9 @@ class Run:
             self.say("gave up waiting: not everything has arrived")
         for task in stops:
             if task.done() and task.exception() is not None:
-                raise RunError(f"a device died at its end: {task.exception()!r}", "Please report it.")
+                raise RunError(
+                    f"a device died at its end: {task.exception()!r}", "Please report it."
+                )
             task.cancel()
 
     def _is_drained(self) -> bool:
@@ -334,7 +357,13 @@ class Run:
     def _judge(self) -> Verdict:
         assert self._archive is not None
         store = self._hub_toml.parent / "data" / "hub.sqlite"
-        verdict = judge(self.scenario.name, self.scenario.seconds, self.devices, self._archive, store)
+        verdict = judge(
+            self.scenario.name,
+            self.devices,
+            self._archive,
+            store,
+            seconds=self.scenario.seconds,
+        )
         verdict.stalled_ms = self._clock.stalled_us // 1000
         return verdict
 
@@ -380,7 +409,7 @@ def free_port(wished: int) -> int:
 
 def fetch(url: str) -> dict[str, Any]:
     """Return the JSON object at a URL of this machine; OSError when nobody answers."""
-    with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310
+    with urllib.request.urlopen(url, timeout=2) as answer:
         return json.load(answer)  # type: ignore[no-any-return]
 
 

@@ -1,10 +1,11 @@
 """Scenario files: which devices stand where, what the world does to them, and what breaks when.
 
-One TOML file in simulators/scenarios, every setting a row below; a mistake is named by file, line, setting and
-what is allowed.
+One TOML file in simulators/scenarios, every setting a row below; a mistake is named by file, line,
+setting and what is allowed.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,17 @@ ACTIONS = {
 ROWS = (
     Row("scenario", "title_ja", None, "", "Title in Japanese."),
     Row("scenario", "title_en", None, "", "Title in English."),
-    Row("scenario", "seconds", 90, "s", "Length; all times below belong to it.", SECONDS_MIN, SECONDS_MAX),
+    Row("scenario", "seconds", 90, "s", "Length; all times below belong to it.",
+        SECONDS_MIN, SECONDS_MAX),
     Row("bridge", "temperature_c", 18.0, "Cel", "Mean temperature of the day.", -50, 60),
     Row("bridge", "ambient_m_s2", 0.004, "m/s2", "Trembling by wind; 0 for exact playback.", 0, 1),
     Row("bridge", "vehicles_share", 0.3, "", "Chance of a vehicle in each 8 s.", 0, 1),
-    Row("quake", "at_s", -1.0, "s", "When the quake (or the record) begins; -1: none.", -1, SECONDS_MAX),
+    Row("quake", "at_s", -1.0, "s", "When the quake (or record) begins; -1: none.",
+        -1, SECONDS_MAX),
     Row("quake", "duration_s", 20.0, "s", "From the first tremor to the last.", 1, 600),
     Row("quake", "peak_m_s2", 2.5, "m/s2", "Largest ground acceleration.", 0.01, 15),
     Row("river", "stage_m", 0.8, "m", "Normal stage.", 0.1, 4),
-    Row("river", "flood", [], "s, m", "List of [second, metres above the normal stage], times rising."),
+    Row("river", "flood", [], "s, m", "List of [second, metres above normal], times rising."),
     Row("slope", "rain", [], "s, mm/h", "List of [from second, mm/h], times rising."),
     Row("slope", "creep", [], "s, deg", "List of [second, degrees], times rising."),
     Row("home", "button_at_s", [], "s", "When the emergency button is pressed."),
@@ -82,7 +85,8 @@ class Scenario:
         self._document = document
         document.refuse_others([*TABLES, "device", "event"])
         self.tables = {
-            table: document.read_table(ROWS, table, document.data.get(table, {})) for table in TABLES
+            table: document.read_table(ROWS, table, document.data.get(table, {}))
+            for table in TABLES
         }
         nominal = self.tables["scenario"]["seconds"]
         self.seconds = seconds or nominal
@@ -99,8 +103,8 @@ class Scenario:
         rows: Any = self.tables[table][name]
         if not all(
             isinstance(row, list) and len(row) == 2 and all(map(_is_number, row)) for row in rows
-        ) or any(left[0] >= right[0] for left, right in zip(rows, rows[1:], strict=False)):
-            remedy = "Write a list of [second, value] with rising times, such as [[40, 0.0], [60, 2.5]]."
+        ) or any(left[0] >= right[0] for left, right in pairwise(rows)):
+            remedy = "Write a list of [second, value], times rising, as [[40, 0.0], [60, 2.5]]."
             raise self._document.error(table, name, "is no such list", remedy)
         return [(self.us(second), float(value)) for second, value in rows]
 
@@ -108,7 +112,9 @@ class Scenario:
         """Return a list of seconds as us."""
         rows: Any = self.tables[table][name]
         if not all(map(_is_number, rows)):
-            raise self._document.error(table, name, "is no list of seconds", "Write numbers, as [5, 60].")
+            raise self._document.error(
+                table, name, "is no list of seconds", "Write numbers, as [5, 60]."
+            )
         return [self.us(second) for second in rows]
 
     def _devices(self) -> list[Placed]:
@@ -127,9 +133,13 @@ class Scenario:
         events = []
         for at, row in enumerate(self._document.read_tables(ROWS, "event")):
             needs_device = row["action"].startswith("power")
-            if needs_device != bool(row["device"]) or (needs_device and row["device"] not in names):
-                remedy = f"Allowed for power_cut and power_on: {', '.join(names)}; for others: leave it out."
-                raise self._document.error("event", "device", f"is {row['device']!r}", remedy, at=at)
+            if needs_device != bool(row["device"]) or (
+                needs_device and row["device"] not in names
+            ):
+                remedy = f"Name it for power_cut and power_on only: {', '.join(names)}."
+                raise self._document.error(
+                    "event", "device", f"is {row['device']!r}", remedy, at=at
+                )
             events.append(Event(self.us(row["at_s"]), row["action"], row["device"]))
         return sorted(events, key=lambda event: event.at_us)
 
@@ -144,7 +154,7 @@ def scenario_names() -> list[str]:
 
 
 def read_scenario(name: str, seconds: int | None = None) -> Scenario:
-    """Return a scenario by name, or by the path of a .toml file; SettingsError where it is none."""
+    """Return a scenario by name or path of a .toml file; SettingsError where it is none."""
     path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     if seconds is not None and not SECONDS_MIN <= seconds <= SECONDS_MAX:
         remedy = f"Choose {SECONDS_MIN} to {SECONDS_MAX}."

@@ -13,7 +13,11 @@ from simulators.run import Run
 
 LOG_LINES_MIN = 3
 LINES_ELSEWHERE = 13  # head, progress, both tables' heads, borders
-MODE_STYLES = {"normal": "bold white on green", "watch": "bold black on yellow", "disaster": "bold white on red"}
+MODE_STYLES = {
+    "normal": "bold white on green",
+    "watch": "bold black on yellow",
+    "disaster": "bold white on red",
+}
 
 
 class Screen:
@@ -29,7 +33,9 @@ class Screen:
             ProgressBar(total=view.seconds, completed=min(view.elapsed_s, view.seconds)),
             self._flow(),
             self._devices(),
-            self._log(max(LOG_LINES_MIN, options.size.height - len(self._run.rows) - LINES_ELSEWHERE)),
+            self._log(
+                max(LOG_LINES_MIN, options.size.height - len(self._run.rows) - LINES_ELSEWHERE)
+            ),
         )
 
     def _head(self) -> RenderableType:
@@ -55,7 +61,15 @@ class Screen:
         hub = _word(view.hub_is_up, "up", "DEAD")
         line = _word(view.line_is_up, "works", "CUT")
         flow = Table(expand=True, show_edge=False, pad_edge=False)
-        for title in ("hub", "readings/s", "frames/s", "line to platform", "hub's view", "backlog", "platform has"):
+        for title in (
+            "hub",
+            "readings/s",
+            "frames/s",
+            "line to platform",
+            "hub's view",
+            "backlog",
+            "platform has",
+        ):
             flow.add_column(title)
         backlog = uplink.get("backlog", 0) + uplink.get("live", 0)
         flow.add_row(
@@ -110,8 +124,10 @@ def _newest(row: dict[str, Any]) -> str:
 
 def result_table(report: dict[str, Any]) -> Table:
     """Return the table that stands at the end of a run."""
-    frames, latency = report["frames"], report["latency_ms"]
-    table = Table(title=f"{report['scenario']}: {'OK' if report['ok'] else 'FAILED'}", show_header=False)
+    frames, readings, latency = report["frames"], report["readings"], report["latency_ms"]
+    table = Table(
+        title=f"{report['scenario']}: {'OK' if report['ok'] else 'FAILED'}", show_header=False
+    )
     style = "bold green" if report["ok"] else "bold red"
     rows = [
         ("devices / 端末", report["devices"]),
@@ -123,7 +139,7 @@ def result_table(report: dict[str, Any]) -> Table:
         ("  lost / 紛失", Text(str(frames["lost"]), style=style)),
         ("  twice at the platform / 重複", Text(str(frames["duplicates"]), style=style)),
         ("  delivered again, refused by identity / 再送(排除済)", report["redelivered"]),
-        ("readings delivered of sent / 計測値", f"{report['readings']['delivered']} / {report['readings']['sent']}"),
+        ("readings delivered of sent / 計測値", f"{readings['delivered']} / {readings['sent']}"),
         ("gap records / 欠測記録", report["gaps"]),
         ("mode changes / モード変更", report["mode_changes"]),
         ("alerts / 警報", report["alerts"]),

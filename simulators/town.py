@@ -17,7 +17,7 @@ QUAKE_DELAY_US = 20_000
 
 
 class Town:
-    """All signals, from one seed. record: a recorded strong motion in place of the made-up quake."""
+    """All signals, from one seed. record: a strong motion to play in place of the quake."""
 
     def __init__(self, scenario: Scenario, seed: int, record: Path | None = None) -> None:
         self._scenario = scenario
@@ -64,7 +64,10 @@ class Town:
     def _of_slope(self, device: Placed) -> dict[str, Any]:
         creep = self._scenario.pairs("slope", "creep") or [(0, 0.0)]
         rain = self._scenario.pairs("slope", "rain")
-        return {"tilt": SlopeTilt(creep=creep, ground=self.ground), "soil": SoilMoisture(rain=rain)}
+        return {
+            "tilt": SlopeTilt(creep=creep, ground=self.ground),
+            "soil": SoilMoisture(rain=rain),
+        }
 
     def _of_home(self, device: Placed) -> dict[str, Any]:
         return {
@@ -77,5 +80,3 @@ class Town:
 def _setting(profile: str, sensor: str, name: str) -> Any:
     rows = read_device(profile)["sensors"]
     return next(row[name] for row in rows if row["name"] == sensor)
-
-

@@ -1,8 +1,8 @@
-"""The report of a run, counted from outside the hub: what the devices' observers saw go against what the platform has.
+"""The report of a run, counted from outside the hub: what left the devices against what arrived.
 
-A frame's fate is looked up by its identity (device, boot, index), one by one: at the platform, still in the hub's store
-(its file is read, its counters are not believed), still in a device's flash, or named by a gap record. What is in none of
-these is lost.
+A frame's fate is looked up by its identity (device, boot, index), one by one: at the platform,
+still in the hub's store (its file is read, its counters are not believed), still in a device's
+flash, or named by a gap record. What is in none of these is lost.
 """
 
 import json
@@ -17,7 +17,14 @@ from agent.flashlog import FlashLog
 from protocols.batch import read_record_head
 from protocols.cose import Mac0, sender_of
 from protocols.framing import Splitter
-from protocols.vocabulary import GAP_NAMES, KIND_BATCH, KIND_GAP, KIND_MODE, KIND_NOTICE, MODE_NAMES
+from protocols.vocabulary import (
+    GAP_NAMES,
+    KIND_BATCH,
+    KIND_GAP,
+    KIND_MODE,
+    KIND_NOTICE,
+    MODE_NAMES,
+)
 from simulators.archive import Archive
 from simulators.virtual_device import Identity, VirtualDevice
 
@@ -71,7 +78,7 @@ class Verdict:
             "gaps": len(self.details["gaps"]),
             "mode_changes": len(self.details["mode_changes"]),
             "alerts": len(self.details["alerts"]),
-            "latency_ms": {"p50": percentile(self.latencies_ms, 50), "p99": percentile(self.latencies_ms, 99)},
+            "latency_ms": {f"p{share}": percentile(self.latencies_ms, share) for share in (50, 99)},
             "ok": lost == 0 and duplicates == 0,
             "redelivered": self.redelivered,
             "refused_by_platform": self.refused,
@@ -81,14 +88,16 @@ class Verdict:
 
 
 def percentile(values: list[float], share: int) -> float | None:
-    """Return the value below which `share` percent lie (nearest rank), rounded; None of nothing."""
+    """Return the value below which `share` percent lie (nearest rank); None of nothing."""
     if not values:
         return None
     ordered = sorted(values)
     return round(ordered[min(len(ordered) - 1, len(ordered) * share // 100)], 1)
 
 
-def judge(name: str, seconds: int, devices: list[VirtualDevice], archive: Archive, hub_data: Path) -> Verdict:
+def judge(
+    name: str, devices: list[VirtualDevice], archive: Archive, hub_data: Path, *, seconds: int
+) -> Verdict:
     """Count everything. The devices and the hub have stopped; the archive may still run."""
     names = {device.name for device in devices}
     seen = {}

@@ -1,4 +1,4 @@
-"""The main job, end to end: the demonstration as a user starts it, counted from outside the hub."""
+"""The main job, end to end: the demonstration as a user starts it."""
 
 import json
 import subprocess
@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 FIXED_KEYS = {
-    "scenario", "seconds", "devices", "frames", "readings", "gaps", "mode_changes", "alerts", "latency_ms", "ok",
+    "scenario", "seconds", "devices", "frames", "readings", "gaps", "mode_changes", "alerts",
+    "latency_ms", "ok",
 }  # fmt: skip
 FRAME_KEYS = {
     "sent", "accepted", "delivered", "stored", "evicted", "dead_lettered", "duplicates", "lost",
@@ -24,7 +25,16 @@ def demo(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def test_every_reading_crosses_the_disaster_and_arrives_once(tmp_path: Path) -> None:
     report_file = tmp_path / "out.json"
-    done = demo("--seconds", "36", "--seed", "7", "--report", str(report_file), "--folder", str(tmp_path / "run"))
+    done = demo(
+        "--seconds",
+        "36",
+        "--seed",
+        "7",
+        "--report",
+        str(report_file),
+        "--folder",
+        str(tmp_path / "run"),
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     report: dict[str, Any] = json.loads(report_file.read_text())
     assert report.keys() >= FIXED_KEYS
@@ -38,7 +48,7 @@ def test_every_reading_crosses_the_disaster_and_arrives_once(tmp_path: Path) -> 
     assert report["readings"]["sent"] > 0.85 * 2800 * (36 - report["machine_stalled_ms"] / 1000)
     assert report["devices"] == 12
     changes = report["details"]["mode_changes"]
-    assert [(one["mode"], one["actor"]) for one in changes][0] == ("disaster", "rule:quake")
+    assert (changes[0]["mode"], changes[0]["actor"]) == ("disaster", "rule:quake")
     kinds = {one["kind"] for one in report["details"]["alerts"]}
     assert kinds >= {"quake", "river"}
     assert report["latency_ms"]["p50"] < 2000
@@ -50,7 +60,10 @@ def test_every_reading_crosses_the_disaster_and_arrives_once(tmp_path: Path) -> 
     ("edit", "words"),
     [
         (("at_s = 25", "at_s = 'soon'"), ["line", "event.at_s", "a number from 0"]),
-        (('action = "kill_hub"', 'action = "kill_all"'), ["event.action", '"cut_line"', '"kill_hub"']),
+        (
+            ('action = "kill_hub"', 'action = "kill_all"'),
+            ["event.action", '"cut_line"', '"kill_hub"'],
+        ),
         (('profile = "slope-node"', 'profile = "slop-node"'), ["device.profile", '"slope-node"']),
         (("flood = [[50", "flood = [50, [50"), ["river.flood", "[second, value]"]),
         (("[quake]", "[earthquake]"), ["earthquake", "is unknown", "[quake]"]),

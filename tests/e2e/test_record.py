@@ -1,4 +1,4 @@
-"""A recorded strong motion played through the accelerometer arrives at the platform as it was recorded."""
+"""A recorded strong motion arrives at the platform as it was recorded."""
 
 import asyncio
 import importlib.util
@@ -45,7 +45,11 @@ def scenario_of(folder: Path, seconds: int) -> Scenario:
 def play(folder: Path, record: Path, seconds: int) -> dict[str, list[tuple[int, float]]]:
     """Play a record on the real system; return channel -> (device time in us, value in SI)."""
     run = Run(
-        scenario_of(folder, seconds), folder / "run", seed=3, record=record, chip_options={"noise": False}
+        scenario_of(folder, seconds),
+        folder / "run",
+        seed=3,
+        record=record,
+        chip_options={"noise": False},
     )
     report = asyncio.run(run.run()).report()
     assert report["ok"], report
