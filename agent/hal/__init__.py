@@ -19,6 +19,15 @@ the board's own.
         write(buf)
     board.pin(number, mode, pull)             -> Pin; mode "in"/"out", pull "up"/"down"/"none"
         value() -> 0/1; set(value)
+    board.pulses(number, pull, debounce_us)   -> Pulses; counts falling edges, by interrupt
+        count() -> int                        since the first call for that pin in this boot: who
+                                              asks for the pin again gets the same counter. An
+                                              edge sooner than debounce_us after the one before
+                                              it, counted or not, is a bounce
+    board.onewire(number)                     -> 1-Wire bus on a pin
+        reset() -> bool                       whether somebody is present
+        write(buf); read_into(buf)            bytes, least bit first
+        search() -> list of bytes             the addresses (8 bytes) of all on the bus
     board.pwm(number, rate_mhz)               square wave on a pin, rate in millihertz; 0 ends it
     board.adc(number)                         -> ADC; read_u16() -> 0..65535
     board.flash()                             -> Flash
