@@ -50,7 +50,8 @@ class Link(Protocol):
 class Ingest:
     """All peers, the refusals, and what the rest of the hub wants to hear.
 
-    is_wanted(device, lane): whether somebody reads such frames behind the commit.
+    is_wanted(device, lane): whether a rule reads every such frame behind the commit.
+    may_show(): whether another of the newest may be read just to be shown.
     on_time(device, boot, device_us, sent_us, received_us); on_result(device, fields); on_hello(device, fields).
     """
 
@@ -65,6 +66,7 @@ class Ingest:
         self.refused: Counter[str] = Counter()
         self.accepted: Counter[str] = Counter()
         self.is_wanted: Callable[[str, int], bool] = lambda device, lane: False
+        self.may_show: Callable[[], bool] = lambda: False
         self.on_time: Callable[[str, int, int, int, int], None] = lambda *_: None
         self.on_result: Callable[[str, dict[str, Any]], None] = lambda *_: None
         self.on_hello: Callable[[str, dict[str, Any]], None] = lambda *_: None
@@ -179,6 +181,7 @@ class Peer:
             flat = []
         taken = 0
         start = at
+        unread = []
         wanted = [ingest.is_wanted(device, lane) for lane in range(4)]
         try:
             for frame in frames[at:] if at else frames:
@@ -188,8 +191,8 @@ class Peer:
                 _, boot, index, lane = read_identity(payload)
                 if append(device, boot, index, lane, frame):
                     taken += 1
-                    if wanted[lane]:
-                        store.group.readings.append((device, lane, payload))
+                    readings = store.group.readings if wanted[lane] else unread
+                    readings.append((device, lane, payload))
                 if flat and flat[-1] == index and flat[-3] == boot:
                     flat[-1] = index + 1
                 else:
@@ -201,7 +204,15 @@ class Peer:
                 session.heard(now_us)
                 ingest.accepted[device] += taken
                 ingest.on_frames(device, taken)
+                self._show(unread)
         return at
+
+    def _show(self, unread: list[tuple[str, int, bytes]]) -> None:
+        # The newest first: a device that catches up sends hundreds at once.
+        count = 0
+        while count < len(unread) and self._ingest.may_show():
+            count += 1
+        self._ingest.store.group.readings += unread[len(unread) - count :]
 
     def _take_message(self, frame: bytes, now_us: int) -> None:
         if self._session is None:

@@ -72,9 +72,8 @@ class Hub:
 
     def _connect(self) -> None:
         ingest = self.ingest
-        ingest.is_wanted = lambda device, lane: (
-            (device, lane) in self._wanted or self.live.may_decode(monotonic_us())
-        )
+        ingest.is_wanted = lambda device, lane: (device, lane) in self._wanted
+        ingest.may_show = lambda: self.live.may_decode(monotonic_us())
         ingest.on_frames = lambda device, count: self.live.frames(device, count, monotonic_us())
         ingest.on_time = self._timed
         ingest.on_hello = self._greeted
