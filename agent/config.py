@@ -111,6 +111,22 @@ DRIVER_ROWS = {
         ("pull", ["up", "down", "none"], ABSENT, '"up", "down" or "none"'),
         ("debounce_ms", (0, 10_000), ABSENT, "0 to 10000"),
     ),
+    "wire_loop": (
+        ("adc", _PIN, ABSENT, "the number of an analogue input; or pin"),
+        ("pin", _PIN, ABSENT, "the number of a pin; or adc"),
+        ("intact_u16", (16_383, 49_151), ABSENT, "16383 to 49151"),
+        ("debounce_ms", (0, 10_000), ABSENT, "0 to 10000"),
+    ),
+    "pressure_mat": (
+        ("adc", _PIN, ABSENT, "the number of an analogue input; or pin"),
+        ("on_u16", _U16, ABSENT, "0 to 65535"),
+        ("off_u16", _U16, ABSENT, "0 to 65535"),
+        ("open_above_u16", _U16, ABSENT, "0 to 65535"),
+        ("pin", _PIN, ABSENT, "the number of a pin; or adc"),
+        ("active", ["high", "low"], ABSENT, '"high" or "low"'),
+        ("pull", ["up", "down", "none"], ABSENT, '"up", "down" or "none"'),
+        ("debounce_ms", (0, 10_000), ABSENT, "0 to 10000"),
+    ),
 }
 
 

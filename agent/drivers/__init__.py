@@ -36,6 +36,8 @@ DRIVERS = {
     "a02yyuw": "agent.drivers.a02yyuw:A02yyuw",
     "soil_moisture": "agent.drivers.soil_moisture:SoilMoisture",
     "digital_input": "agent.drivers.digital_input:DigitalInput",
+    "wire_loop": "agent.drivers.wire_loop:WireLoop",
+    "pressure_mat": "agent.drivers.pressure_mat:PressureMat",
 }
 
 

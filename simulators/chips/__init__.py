@@ -17,6 +17,8 @@ CHIPS = {
     "a02yyuw": "simulators.chips.a02yyuw:A02yyuwChip",
     "soil_moisture": "simulators.chips.soil_moisture:SoilMoistureChip",
     "digital_input": "simulators.chips.digital_input:DigitalInputChip",
+    "wire_loop": "simulators.chips.wire_loop:WireLoopChip",
+    "pressure_mat": "simulators.chips.pressure_mat:PressureMatChip",
 }
 
 
