@@ -127,6 +127,17 @@ DRIVER_ROWS = {
         ("pull", ["up", "down", "none"], ABSENT, '"up", "down" or "none"'),
         ("debounce_ms", (0, 10_000), ABSENT, "0 to 10000"),
     ),
+    "pressure_level": (
+        ("i2c", _BUS, REQUIRED, "the number of an I2C bus"),
+        ("address", _ADDRESS, ABSENT, "8 to 119"),
+        ("rate_mhz", (1, 100_000), REQUIRED, "1 to 100000"),
+        ("full_pa", (1, 10_000_000), REQUIRED, "the pressure at 20 mA in Pa"),
+        ("zero_mm", _ANY, REQUIRED, "height of the transducer above the datum in mm"),
+        ("shunt_mohm", (1, 1_000_000), ABSENT, "the shunt in milliohms"),
+        ("density_g_l", (500, 2000), ABSENT, "500 to 2000"),
+        ("input", (0, 3), ABSENT, "0 to 3"),
+        ("range_mv", [6144, 4096, 2048, 1024, 512, 256], ABSENT, "6144, 4096, 2048 .. 256"),
+    ),
 }
 
 

@@ -38,6 +38,7 @@ DRIVERS = {
     "digital_input": "agent.drivers.digital_input:DigitalInput",
     "wire_loop": "agent.drivers.wire_loop:WireLoop",
     "pressure_mat": "agent.drivers.pressure_mat:PressureMat",
+    "pressure_level": "agent.drivers.pressure_level:PressureLevel",
 }
 
 

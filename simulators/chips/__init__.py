@@ -19,6 +19,7 @@ CHIPS = {
     "digital_input": "simulators.chips.digital_input:DigitalInputChip",
     "wire_loop": "simulators.chips.wire_loop:WireLoopChip",
     "pressure_mat": "simulators.chips.pressure_mat:PressureMatChip",
+    "pressure_level": "simulators.chips.pressure_level:PressureLevelChip",
 }
 
 

@@ -27,6 +27,7 @@ class Bench:
         """Start a new driver, as a new boot of the agent does."""
         self.driver = create_driver(self.settings["driver"], self.board, self.settings)
         self.driver.start()
+        self.clock.advance(self.driver.poll_us)  # the agent reads first one poll after the start
         self.width = len(self.driver.channels)
         self.out = array("i", [0] * (self.width * self.driver.samples_max))
 
