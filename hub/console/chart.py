@@ -25,7 +25,7 @@ class ChartKey(NamedTuple):
 
 # Which channel is shown when the viewer chose none: the first row that any channel fits.
 DEFAULT_CHARTS = (
-    ("bridge", "acc"),
+    ("bridge", "acc.x"),
     ("river", "level"),
     ("slope", "tilt"),
 )
