@@ -59,15 +59,25 @@ _ANY = (-NUMBER_MAX, NUMBER_MAX)
 _U16 = (0, 65535)
 _NAU7802_RATES = [10_000, 20_000, 40_000, 80_000, 320_000]
 _TMP117_RATES = [8000, 4000, 2000, 1000, 250, 125]
+_SPI_OR_I2C = (
+    ("spi", _BUS, ABSENT, "the number of an SPI bus"),
+    ("cs", _PIN, ABSENT, "the number of the chip select pin"),
+    ("i2c", _BUS, ABSENT, "the number of an I2C bus, in place of spi and cs"),
+    ("address", _ADDRESS, ABSENT, "8 to 119"),
+)
 # driver -> its own settings: how it is wired and scaled. The drivers say what they mean.
 DRIVER_ROWS = {
     "adxl355": (
-        ("spi", _BUS, REQUIRED, "the number of an SPI bus"),
-        ("cs", _PIN, REQUIRED, "the number of the chip select pin"),
+        *_SPI_OR_I2C,
         ("sync_pin", _PIN, ABSENT, "the number of the pin that gives the sync pulses"),
         ("rate_mhz", (3906, 4_000_000), REQUIRED, "3906 to 4000000"),
         ("range_g", [2, 4, 8], ABSENT, "2, 4 or 8"),
         ("shift", (0, 16), ABSENT, "0 to 16"),
+    ),
+    "adxl345": (
+        *_SPI_OR_I2C,
+        ("rate_mhz", (3125, 3_200_000), REQUIRED, "3200000 / 2^n: 3125 to 3200000"),
+        ("range_g", [2, 4, 8, 16], ABSENT, "2, 4, 8 or 16"),
     ),
     "nau7802": (
         ("i2c", _BUS, REQUIRED, "the number of an I2C bus"),
@@ -229,11 +239,21 @@ def _sensor(table: "Any", where: str) -> SensorRow:
     own = {key: table[key] for key in table if key not in known}
     sensor = SensorRow(row["name"], driver, row)
     sensor.settings = _checked(own, DRIVER_ROWS[driver], where)
+    _check_bus(sensor.settings, DRIVER_ROWS[driver], where)
     sensor.settings["name"] = sensor.name
     if "trigger" in row:
         trigger = _checked(row["trigger"], TRIGGER_ROWS, where + "trigger.")
         sensor.trigger = (trigger["peak_raw"], trigger["hold_ms"])
     return sensor
+
+
+def _check_bus(settings: "dict[str, Any]", rows: "tuple[Any, ...]", where: str) -> None:
+    """A chip that knows both buses hangs on one of them."""
+    if rows[: len(_SPI_OR_I2C)] != _SPI_OR_I2C:
+        return
+    on_spi = [key in settings for key in ("spi", "cs")]
+    if any(on_spi) if "i2c" in settings else not all(on_spi):
+        raise ConfigError(where + "i2c", "does not name one bus", "either i2c, or spi and cs")
 
 
 def _policy_rows(table: "dict[str, Any]", sensors: "list[SensorRow]") -> "dict[str, Any]":

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # name in config.json -> "module:Class"
 DRIVERS = {
     "adxl355": "agent.drivers.adxl355:Adxl355",
+    "adxl345": "agent.drivers.adxl345:Adxl345",
     "nau7802": "agent.drivers.nau7802:Nau7802",
     "ads1115": "agent.drivers.ads1115:Ads1115",
     "tmp117": "agent.drivers.tmp117:Tmp117",

@@ -81,8 +81,8 @@ class Ads1115:
         """Write the newest conversion when a sample is due; SensorError for a broken wire."""
         if not self._pace.is_due(now_us):
             return 0
-        self._check_settings()
         code = self._registers.read_s16(_CONVERSION)
+        self._check_settings()  # after it: a chip that lost power in between is noticed too
         if code < self._broken_below:
             raise self._broken()
         out[0] = code - self._zero

@@ -1,18 +1,20 @@
-"""ADXL355 accelerometer on SPI (Analog Devices ADXL354/ADXL355 data sheet, register map and FIFO).
+"""ADXL355 accelerometer on SPI or I2C (Analog Devices ADXL354/ADXL355 data sheet, register map).
 
 With "sync_pin" the board's PWM paces it: the samples come at exactly that rate, from the chip's
 interpolation filter (SYNC = 10b), and all sensors of a board in step. Without, its own oscillator
 does, at 4000 Hz / 2^n, off by percents.
 
-Settings: name, spi, cs, rate_mhz; optional sync_pin, range_g (2, 4 or 8; default 2), shift
-(default 4: arithmetic right shift of the 20-bit value, so that +-2 g fits 16 bits at 62.5 ug a
-step; 0 keeps all).
+Settings: name; spi and cs, or i2c and optional address (0x1D; 0x53 with ASEL high); rate_mhz;
+optional sync_pin, range_g (2, 4 or 8; default 2), shift (default 4: arithmetic right shift of the
+20-bit value, so that +-2 g fits 16 bits at 62.5 ug a step; 0 keeps all). 4000 Hz take 360 kbit/s:
+too much for I2C at 400 kHz.
 """
 
 from array import array
 
 from agent.drivers.errors import SensorError
 from agent.drivers.scale import scale_of
+from agent.drivers.spi_registers import open_registers
 from protocols.portable import const
 
 TYPE_CHECKING = False
@@ -34,6 +36,7 @@ _FIFO_OVERRUN = const(0x04)
 _STANDBY = const(0x01)
 _SYNC_INTERPOLATED = const(0x02)
 _SETS_MAX = const(32)  # the FIFO holds 96 entries, one an axis
+_SET_SIZE = const(9)
 _ENTRIES_MAX = const(99)  # 96 and the 3 that may wait behind them
 _RATE_MAX_MHZ = const(4_000_000)
 _RATE_SHIFT_MAX = const(10)  # 3.9 Hz
@@ -41,11 +44,18 @@ _SYNC_RATE_MIN_MHZ = const(
     2_000
 )  # below, the lowest filter corner (0.98 Hz) would let aliases through
 _SYNC_RATE_MAX_MHZ = const(1_000_000)
-_BAUDRATE = const(5_000_000)  # the chip takes 10 MHz; half of that over field wires
+_ADDRESS = const(0x1D)
+_SPI = {
+    "baudrate": 5_000_000,  # the chip takes 10 MHz; half of that over field wires
+    "mode": 0,
+    "shift": 1,
+    "read_flag": 1,
+    "write_flag": 0,
+}
 _SILENT_POLLS_MAX = const(4)
 _SELF_TEST_WAIT_US = const(20_000)  # 8 ms fill the FIFO at 4000 Hz, after the filter has settled
 
-_REMEDY_WIRES = "Check the sensor's power and its four SPI wires."
+_REMEDY_WIRES = "Check the sensor's power and its bus wires."
 
 
 class Adxl355:
@@ -60,11 +70,14 @@ class Adxl355:
         self._shift = settings.get("shift", 4)
         if not 0 <= self._shift <= 16:
             raise ValueError("shift must be 0..16")
-        self._spi = board.spi(settings["spi"], settings["cs"], _BAUDRATE, 0)
-        self._buffer = bytearray(1 + 9 * _SETS_MAX)
+        registers = self._registers = open_registers(board, settings, _ADDRESS, _SPI)
+        self._buffer = bytearray(1 + _SET_SIZE * _SETS_MAX)
         # Made once: a slice of a memoryview costs heap, and reading must not.
-        self._windows = tuple(memoryview(self._buffer)[: 1 + 9 * n] for n in range(_SETS_MAX + 1))
+        self._windows = tuple(
+            registers.window(self._buffer, _SET_SIZE * n) for n in range(_SETS_MAX + 1)
+        )
         self._short = bytearray(3)
+        self._status = registers.window(self._short, 2)
         # One step of the 20-bit value is 9.80665 m/s2 / 256000 at +-2 g, twice that at the next
         # range.
         doublings = self._range_code - 1 + self._shift
@@ -84,13 +97,13 @@ class Adxl355:
         if self._sync_pin is not None:
             self._board.pwm(self._sync_pin, self._rate_mhz)
         self._drain()
-        self._read_register(_STATUS)
+        self._registers.read_u8(_STATUS)
         self._heard_us = -1
         self._running = True
 
     def stop(self) -> None:
         """Standby; the sync pulses end."""
-        self._write(_POWER_CTL, _STANDBY)
+        self._registers.write_u8(_POWER_CTL, _STANDBY)
         if self._sync_pin is not None:
             self._board.pwm(self._sync_pin, 0)
         self._running = False
@@ -104,8 +117,7 @@ class Adxl355:
     def read(self, out: "array[int]", now_us: int) -> int:
         """Drain the FIFO in one burst; SensorError where the chip is silent or talks nonsense."""
         short = self._short
-        short[0] = _STATUS << 1 | 1
-        self._spi.transfer(short, short)
+        self._registers.read_into(_STATUS, self._status)
         entries = short[2]
         if entries > _ENTRIES_MAX:
             raise SensorError(self._name + ": the ADXL355 stopped answering.", _REMEDY_WIRES)
@@ -116,9 +128,7 @@ class Adxl355:
             self._check_silence(now_us)
             return 0
         self._heard_us = now_us
-        window = self._windows[count]
-        self._buffer[0] = _FIFO_DATA << 1 | 1
-        self._spi.transfer(window, window)
+        self._registers.read_into(_FIFO_DATA, self._windows[count])
         if unpack_sets(self._buffer, out, count, 4 + self._shift):
             return count
         # Out of step: nobody can tell which axis is which, so all of it goes, and the loss is
@@ -160,7 +170,7 @@ class Adxl355:
         self.poll_us = self.spacing_us * (_SETS_MAX // 2)
 
     def _verify_identity(self) -> None:
-        found = bytes(self._read_register(_DEVID_AD + index) for index in range(3))
+        found = bytes(self._registers.read_u8(_DEVID_AD + index) for index in range(3))
         if found == _IDENTITY:
             return
         if found in (b"\xff\xff\xff", b"\x00\x00\x00"):
@@ -172,9 +182,9 @@ class Adxl355:
 
     def _configure(self, rate_shift: int, sync: int, range_code: int, self_test: int) -> None:
         """Write every register that matters, so that no reset is needed, and read back."""
-        self._write(_POWER_CTL, _STANDBY)
+        self._registers.write_u8(_POWER_CTL, _STANDBY)
         for register in range(_OFFSET_X_H, _OFFSET_X_H + 6):
-            self._write(register, 0)
+            self._registers.write_u8(register, 0)
         for register, value in (
             (_FILTER, rate_shift),
             (_SYNC, sync),
@@ -182,8 +192,8 @@ class Adxl355:
             (_SELF_TEST, self_test),
             (_POWER_CTL, 0x00),
         ):
-            self._write(register, value)
-            if self._read_register(register) != value:
+            self._registers.write_u8(register, value)
+            if self._registers.read_u8(register) != value:
                 raise SensorError(
                     self._name + ": the ADXL355 does not keep its settings.", _REMEDY_WIRES
                 )
@@ -195,8 +205,7 @@ class Adxl355:
         self._board.clock.sleep_us(_SELF_TEST_WAIT_US)
         self._drain()
         self._board.clock.sleep_us(_SELF_TEST_WAIT_US)
-        self._buffer[0] = _FIFO_DATA << 1 | 1
-        self._spi.transfer(self._buffer, self._buffer)
+        self._drain()
         if not unpack_sets(self._buffer, out, _SETS_MAX, 4):
             return (0, 0, 0)
         return tuple(
@@ -204,9 +213,8 @@ class Adxl355:
         )
 
     def _drain(self) -> None:
-        """Throw away what is in the FIFO."""
-        self._buffer[0] = _FIFO_DATA << 1 | 1
-        self._spi.transfer(self._buffer, self._buffer)
+        """Read all of the FIFO into the buffer."""
+        self._registers.read_into(_FIFO_DATA, self._windows[_SETS_MAX])
 
     def _check_silence(self, now_us: int) -> None:
         """A chip that lost power answers, but has nothing to say: found by its silence."""
@@ -217,16 +225,6 @@ class Adxl355:
                 self._name + ": the ADXL355 makes no samples.",
                 "Check the sensor's power and the wire of its sync pin.",
             )
-
-    def _read_register(self, register: int) -> int:
-        data = bytearray(2)
-        data[0] = register << 1 | 1
-        self._spi.transfer(data, data)
-        return data[1]
-
-    def _write(self, register: int, value: int) -> None:
-        data = bytearray((register << 1, value))
-        self._spi.transfer(data, data)
 
 
 def unpack_sets(buffer: bytearray, out: "array[int]", count: int, shift: int) -> bool:

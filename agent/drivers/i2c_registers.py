@@ -22,7 +22,14 @@ class I2cRegisters:
         self._one = bytearray(1)
         self._two = bytearray(2)
 
-    def read_into(self, register: int, buf: bytearray) -> None:
+    def window(self, buffer: bytearray, size: int) -> memoryview:
+        """Return what read_into wants, so that it puts `size` bytes from buffer[1] on.
+
+        buffer[0] is for the other bus, SPI, whose transfers begin with a command.
+        """
+        return memoryview(buffer)[1 : 1 + size]
+
+    def read_into(self, register: int, buf: "bytearray | memoryview") -> None:
         """Fill buf from register on."""
         try:
             self._bus.readfrom_mem_into(self._address, register, buf)
@@ -60,6 +67,11 @@ class I2cRegisters:
         self._two[0] = value >> 8
         self._two[1] = value & 0xFF
         self.write(register, self._two)
+
+    def check_identity(self, register: int, identity: int, chip: str) -> None:
+        """Raise SensorError unless the register holds what this chip's does."""
+        if self.read_u8(register) != identity:
+            raise self.wrong_chip(chip)
 
     def wrong_chip(self, expected: str) -> SensorError:
         """Return the error for a chip that answers but is another one."""

@@ -98,6 +98,9 @@ class Nau7802:
         if not is_fresh:
             return 0
         out[0] = self._read_code() >> self._shift
+        # Only what came from a chip that ran before and after is a reading: its code has no check.
+        if self._registers.read_u8(_PU_CTRL) & _RUNNING != _RUNNING:
+            raise self._registers.restarted()
         return 1
 
     def self_test(self) -> bool:

@@ -57,15 +57,13 @@ class Tmp117:
 
     def read(self, out: "array[int]", now_us: int) -> int:
         """Write the result that is fresh, if one is."""
-        config = self._registers.read_u16(_CONFIG)
-        if config & _OWN_SETTINGS != self._config:
-            raise self._registers.restarted()
-        is_fresh = config & _DATA_READY != 0
+        is_fresh = self._check_settings() & _DATA_READY != 0
         if self._conversions.is_loss(now_us, is_fresh=is_fresh):
             self.overflows += 1
         if not is_fresh:
             return 0
         out[0] = self._registers.read_s16(_RESULT)
+        self._check_settings()  # a chip that lost power in between sent no reading
         return 1
 
     def self_test(self) -> bool:
@@ -86,6 +84,13 @@ class Tmp117:
     def stop(self) -> None:
         """Shut down."""
         self._registers.write_u16(_CONFIG, _SHUTDOWN)
+
+    def _check_settings(self) -> int:
+        """Return the configuration register; SensorError where the chip has lost its settings."""
+        config = self._registers.read_u16(_CONFIG)
+        if config & _OWN_SETTINGS != self._config:
+            raise self._registers.restarted()
+        return config
 
     def _choose(self, rate_mhz: int) -> None:
         if rate_mhz not in _CYCLE_CODES:

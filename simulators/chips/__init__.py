@@ -11,6 +11,7 @@ from typing import Any
 # driver name -> "module:Class" of its model
 CHIPS = {
     "adxl355": "simulators.chips.adxl355:Adxl355Chip",
+    "adxl345": "simulators.chips.adxl345:Adxl345Chip",
     "nau7802": "simulators.chips.nau7802:Nau7802Chip",
     "ads1115": "simulators.chips.ads1115:Ads1115Chip",
     "tmp117": "simulators.chips.tmp117:Tmp117Chip",

@@ -3,8 +3,8 @@
 Modelled: identity, reset, ranges, rate table, FIFO of 96 entries (marker of the x axis, empty bit,
 overrun of the oldest), status bits that clear on read, external sync with interpolation, offset
 registers, self-test force, noise of 22.5 ug/rtHz within the low-pass corner (rate / 4), saturation
-at 20 bits. Not modelled: high-pass filter, activity detection, interrupts pins, I2C, and the group
-delay of the low-pass filter: a sample is the signal at its instant.
+at 20 bits. Not modelled: high-pass filter, activity detection, interrupts pins, and
+the group delay of the low-pass filter: a sample is the signal at its instant.
 
 Signal: (x, y, z) in m/s2, gravity included. In range +-2 g one step is 1/256000 g.
 """
@@ -49,19 +49,23 @@ WRITABLE = {
 
 
 class Adxl355Chip(Chip):
-    """One ADXL355 on SPI. Its own oscillator is off by up to 4 %; external sync replaces it."""
+    """One ADXL355. Its own oscillator is off by up to 4 %; external sync replaces it."""
 
     rate_error_ppm_max = 40_000
 
     def attach(self, board: Any, settings: dict[str, Any]) -> None:
-        """Wire it: settings "spi" and "cs", and "sync_pin" where its DRDY pin gets sync pulses."""
-        board.spi_chips[settings["spi"], settings["cs"]] = self
+        """Wire it: "spi" and "cs", or "i2c" at "address" (0x1D); "sync_pin" to its DRDY pin."""
+        if "i2c" in settings:
+            board.attach_i2c(settings["i2c"], settings.get("address", 0x1D), self)
+        else:
+            board.spi_chips[settings["spi"], settings["cs"]] = self
         if "sync_pin" in settings:
             board.pwm_listeners[settings["sync_pin"]] = self
 
     def power_on(self, now_us: int) -> None:
         """Take power-up values. No pulses yet."""
         self._pulses: Ticker | None = None
+        self._pointer = 0
         self._reset()
 
     def pulses(self, start_us: int, rate_nhz: int) -> None:
@@ -83,6 +87,18 @@ class Adxl355Chip(Chip):
             into[:] = bytes(len(into))
             for offset, value in enumerate(data):
                 self._write(register + offset, value, now_us)
+
+    def i2c_write(self, data: bytes, now_us: int) -> None:
+        """One message: the address, then data from there on."""
+        self.advance(now_us)
+        self._pointer = data[0]
+        for offset, value in enumerate(data[1:]):
+            self._write(self._pointer + offset, value, now_us)
+
+    def i2c_read_into(self, buf: bytearray, now_us: int) -> None:
+        """Fill buf from the address on, which counts up to FIFO_DATA."""
+        self.advance(now_us)
+        buf[:] = self._read(self._pointer, len(buf))
 
     def advance(self, now_us: int) -> None:
         """Make the samples due until now, but for those that a full FIFO would lose."""

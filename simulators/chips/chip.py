@@ -29,10 +29,11 @@ class Ticker:
 class Chip:
     """One model on its bus.
 
-    signal: `sample(t_us)` in SI units, t_us in world time. seed: fixes noise and the oscillator's
-    error. options, all chips: "noise" (True), "rate_error_ppm" (drawn within +-rate_error_ppm_max
-    of the chip). fault: None, "nack", "stuck_bus", "wrong_identity" or "stuck_value"; set and
-    cleared by the scenario.
+    signal: `sample(t_us)` in SI units, t_us in world time. seed: fixes noise and the errors of
+    this one piece. options, all chips: "noise" (True; False takes the piece's bias away too),
+    "rate_error_ppm" (drawn within +-rate_error_ppm_max of the chip). fault: None, "nack",
+    "stuck_bus", "wrong_identity", "stuck_value" or "brown_out" (the supply dips once, in the
+    middle of the next transfer); set and cleared by the scenario.
     """
 
     rate_error_ppm_max = 0
@@ -53,6 +54,7 @@ class Chip:
         self.rate_error_ppm: int = options.get("rate_error_ppm", drawn_ppm)
         self.has_noise = options.get("noise", True)
         self.fault: str | None = None
+        self.brown_out_after = 0  # transfers that still go well before a brown-out
         self._ticker: Ticker | None = None  # runs while the chip converts
         self._made = 0  # instants of the ticker whose conversions are made
 
@@ -60,9 +62,38 @@ class Chip:
         """Return what the chip's own oscillator makes of a nominal rate in millihertz."""
         return round(nominal_mhz * (PPM + self.rate_error_ppm))
 
+    def piece_error(self, typical: float, most: float) -> float:
+        """Return the bias of this piece: Gaussian with sigma `typical`, within +-most."""
+        drawn = self.random.gauss(0.0, typical)
+        return max(-most, min(most, drawn)) if self.has_noise else 0.0
+
+    def drift(self, per_second: "float | tuple[float, ...]", now_us: int) -> None:
+        """What it measures wanders off from now on, by so much a second, in the signal's unit."""
+        self.signal = Drifting(self.signal, per_second, now_us)
+
     def noise(self, sigma: float) -> float:
         """Return one draw of Gaussian noise, 0.0 where the model is noiseless."""
         return self.random.gauss(0.0, sigma) if self.has_noise else 0.0
+
+
+class Drifting:
+    """A signal as a chip sees it whose zero wanders from start_us on."""
+
+    def __init__(
+        self, signal: Any, per_second: "float | tuple[float, ...]", start_us: int
+    ) -> None:
+        self._signal = signal
+        self._per_second = per_second
+        self._start_us = start_us
+
+    def sample(self, t_us: int) -> Any:
+        """Return the signal at t_us and what it has wandered until then."""
+        value = self._signal.sample(t_us)
+        seconds = max(0, t_us - self._start_us) / 1_000_000
+        if isinstance(self._per_second, tuple):
+            pairs = zip(value, self._per_second, strict=True)
+            return tuple(part + rate * seconds for part, rate in pairs)
+        return value + self._per_second * seconds
 
 
 def clip(value: float, bits: int) -> int:

@@ -73,7 +73,7 @@ def test_wrong_values_are_named_with_what_they_may_be() -> None:
     assert refusal(changed(good, sensors={}))[0] == "sensors"
     assert refusal(changed(good, sensors=[7]))[0] == "sensors[0]"
     assert refusal(table([changed(ACC, lane=4)]))[0] == "sensors[0].lane"
-    assert refusal(table([changed(ACC, driver="adxl345")]))[0] == "sensors[0].driver"
+    assert refusal(table([changed(ACC, driver="adxl999")]))[0] == "sensors[0].driver"
     assert refusal(table([changed(ACC, encoding="zip")]))[1] == '"packed" or "plain"'
     assert refusal(table([changed(ACC, range_g=3)]))[1] == "2, 4 or 8"
     assert refusal(table([ACC, ACC]))[0] == "sensors[1].name"

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import pytest
@@ -41,6 +42,21 @@ ROWS = {
         (0.25, -1.5, STANDARD_GRAVITY),
         2e-6 * STANDARD_GRAVITY,
     ),
+    "adxl355-i2c": Row(
+        {"driver": "adxl355", "i2c": 0, "rate_mhz": 125_000, "shift": 0},
+        (0.25, -1.5, STANDARD_GRAVITY),
+        2e-6 * STANDARD_GRAVITY,
+    ),
+    "adxl345-i2c": Row(
+        {"driver": "adxl345", "i2c": 0, "rate_mhz": 100_000},
+        (0.25, -1.5, STANDARD_GRAVITY),
+        STANDARD_GRAVITY / 512 + 1e-9,
+    ),
+    "adxl345-spi": Row(
+        {"driver": "adxl345", "spi": 0, "cs": 5, "rate_mhz": 800_000, "range_g": 2},
+        (0.25, -1.5, STANDARD_GRAVITY),
+        STANDARD_GRAVITY / 512 + 1e-9,
+    ),
     "nau7802": Row(
         {"driver": "nau7802", "i2c": 0, "rate_mhz": 40_000},
         123.4e-6,
@@ -63,7 +79,7 @@ ROWS = {
     "tmp117": Row({"driver": "tmp117", "i2c": 0, "rate_mhz": 2_000}, 21.37, 0.0078125 / 2 + 1e-9),
 }
 EACH = pytest.mark.parametrize("name", ROWS)
-ON_I2C = pytest.mark.parametrize("name", ["nau7802", "ads1115", "tmp117"])
+ON_I2C = pytest.mark.parametrize("name", [name for name in ROWS if "i2c" in ROWS[name].settings])
 
 
 class Bench:
@@ -208,6 +224,25 @@ def test_a_chip_that_lost_power_alone_is_noticed(name: str) -> None:
         bench.clock.advance(SECOND_US)
     error_of(lambda: bench.run(5 * SECOND_US))
     bench.driver.start()
+
+
+@EACH
+def test_a_supply_that_dips_in_the_middle_of_a_transfer_makes_no_false_reading(name: str) -> None:
+    bench = started(name)
+    good = set(bench.run(4 * SECOND_US)[1:])
+    for transfers in range(40):
+        bench.chip.brown_out_after = transfers % 10
+        bench.chip.fault = "brown_out"
+        overflows = bench.driver.overflows
+        with suppress(SensorError):
+            for _ in range(20):
+                bench.clock.advance(bench.driver.poll_us)
+                assert set(bench.read()) <= good
+            assert bench.chip.fault or bench.driver.overflows > overflows
+        bench.chip.fault = None
+        bench.driver.start()
+        bench.clock.advance(SECOND_US)
+        bench.read()
 
 
 @EACH
