@@ -115,6 +115,7 @@ class Gaps:
         self._gaps: list = []
         self._taken_count = 0
         self._count_max = size_max // _GAP_SIZE
+        self._exact_max = min(GAPS_EXACT_MAX, self._count_max)
 
     def note(self, boot: int, index: int, lane: int, reason: int) -> None:
         """Add one lost frame."""
@@ -123,7 +124,7 @@ class Gaps:
                 gap[2] = index + 1
                 return
         self._gaps.append([boot, index, index + 1, lane, reason])
-        if len(self._gaps) > GAPS_EXACT_MAX:
+        if len(self._gaps) > self._exact_max:
             self._join_two()
         if len(self._gaps) > self._count_max:
             del self._gaps[0]
@@ -131,13 +132,15 @@ class Gaps:
             self.forgotten_count += 1
 
     def _join_two(self) -> None:
-        for at in range(self._taken_count, len(self._gaps)):
+        for at in range(len(self._gaps)):
             gap = self._gaps[at]
-            for later in range(at + 1, len(self._gaps)):
+            is_taken = at < self._taken_count
+            for later in range(at + 1, self._taken_count if is_taken else len(self._gaps)):
                 other = self._gaps[later]
                 if (gap[0], gap[3], gap[4]) == (other[0], other[3], other[4]):
                     gap[2] = other[2]
                     del self._gaps[later]
+                    self._taken_count -= is_taken
                     return
 
     def take(self) -> list:

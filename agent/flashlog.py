@@ -283,6 +283,8 @@ class FlashLog:
         gaps = self._kept.get(_KEY_GAPS) or bytes(4)
         self._gaps.load(gaps[4:])
         dropped_sequence: int = struct.unpack_from("<I", gaps)[0]
+        # It may have been the highest of all, and must not be given again.
+        self._sectors.sequence_next = max(self._sectors.sequence_next, dropped_sequence + 1)
         return dropped_sequence
 
     def _scan(self, slot: int) -> None:

@@ -61,7 +61,7 @@ class FlashSectors:
     """The sectors of `flash` (see agent/hal), in ring order. Call mount() before anything else.
 
     kind, sequence, used: one entry a sector; used is the offset where the next record goes. A
-    sector is known by its number, its *slot*.
+    sector is known by its number, its *slot*. sequence_next: of the sector opened next.
     erases_count, damaged_count (records that flipped bits spoilt), torn_count (sectors with a
     write that was cut), program_errors_count (records that the flash did not take): since mount().
     """
@@ -82,7 +82,7 @@ class FlashSectors:
         self.sync = getattr(flash, "sync", _nothing)
         self._flash = flash
         self._position = 0  # the sector opened last
-        self._sequence_next = 1
+        self.sequence_next = 1
         self._header = bytearray(RECORD_HEADER_SIZE)
         self._chunk = memoryview(bytearray(_CHUNK_SIZE))
 
@@ -100,8 +100,8 @@ class FlashSectors:
             return DIRTY
         sequence, kind = struct.unpack_from("<II", header, 4)
         self.sequence[slot] = sequence
-        if sequence >= self._sequence_next:
-            self._sequence_next = sequence + 1
+        if sequence >= self.sequence_next:
+            self.sequence_next = sequence + 1
             self._position = slot
         if kind == KEPT and is_pending(header[_COMPLETE_OFFSET]):
             return DIRTY
@@ -142,14 +142,14 @@ class FlashSectors:
     def open(self, kind: int) -> int:
         """Give the next erased sector, there must be one, to records of that kind; return it."""
         slot = self.next_of(ERASED)
-        header = struct.pack("<II", self._sequence_next, kind)
+        header = struct.pack("<II", self.sequence_next, kind)
         self.kind[slot] = DIRTY  # should the flash fail in between
         self._flash.program(slot * self.size + 4, header + struct.pack("<I", crc32(header)))
         self.kind[slot] = kind
-        self.sequence[slot] = self._sequence_next
+        self.sequence[slot] = self.sequence_next
         self.used[slot] = SECTOR_HEADER_SIZE
         self._position = slot
-        self._sequence_next += 1
+        self.sequence_next += 1
         return slot
 
     def complete(self, slot: int) -> None:
