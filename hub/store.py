@@ -39,8 +39,8 @@ log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 LANE_SHIFT = 48
-TAIL_SIZE_MAX = 4 * 1024 * 1024  # committed bytes kept in memory for uplinks that are up to date
-GROUP_SIZE_MAX = 8 * 1024 * 1024  # accepted and not yet committed; links stop reading beyond
+TAIL_SIZE_MAX = 2 * 1024 * 1024  # committed bytes kept in memory for uplinks that are up to date
+GROUP_SIZE_MAX = 2 * 1024 * 1024  # accepted and not yet committed; links stop reading beyond
 CURSOR_DELAY_S = 0.2  # acknowledged bundles that a SIGKILL makes the hub send again
 DELETE_CHUNKS_MAX = 64  # in one commit, so that it stays short: about 8 MiB
 RETRY_S = 1.0  # after a failed commit
@@ -485,7 +485,8 @@ def _open(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA page_size = 8192")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA cache_size = -8192")
+        # Frames are written once and read once: a larger cache is only memory (measured: no faster with 8 MiB).
+        db.execute("PRAGMA cache_size = -1024")
         db.execute("PRAGMA journal_size_limit = 67108864")
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:

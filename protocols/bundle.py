@@ -43,7 +43,7 @@ def encode_bundle(bundle: Bundle) -> bytes:
     """Return the message of a bundle; LocalProtocolError where a field does not fit."""
     if not _fits(bundle):
         raise LocalProtocolError(f"bundle of {bundle.count} frames")
-    writer = cbor.Writer(bytearray(len(bundle.blob) + _HEAD_SIZE_MAX))
+    writer = cbor.Writer(bytearray(_HEAD_SIZE_MAX))
     writer.head(cbor.ARRAY, 7)
     writer.integer(VERSION)
     writer.text(bundle.hub)
@@ -51,8 +51,8 @@ def encode_bundle(bundle: Bundle) -> bytes:
     writer.integer(bundle.first)
     writer.value(bundle.historical)
     writer.integer(bundle.count)
-    writer.byte_string(bundle.blob)
-    return writer.taken()
+    writer.head(cbor.BYTES, len(bundle.blob))
+    return writer.taken() + bundle.blob
 
 
 def decode_bundle(data: bytes) -> Bundle:

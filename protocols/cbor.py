@@ -22,6 +22,8 @@ TAG = const(6)
 SIMPLE = const(7)
 
 _INT_MAX = 0xFFFFFFFFFFFFFFFF
+# The least argument that needs 1, 2, 4, 8 bytes: a smaller one has a shorter head.
+_SHORTEST = (24, 0x100, 0x10000, 0x100000000)
 
 
 class Tagged:
@@ -195,7 +197,7 @@ def read_head(data: bytes, at: int) -> tuple:
     if end > len(data):
         raise RemoteProtocolError("malformed", "ends inside a head")
     value = int.from_bytes(data[at + 1 : end], "big")
-    if value < (24, 0x100, 0x10000, 0x100000000)[argument - 24]:
+    if value < _SHORTEST[argument - 24]:
         raise RemoteProtocolError("malformed", "not the shortest form")
     return major, value, end
 
@@ -205,6 +207,12 @@ def read_uint(data: bytes, at: int) -> tuple:
     first = data[at] if at < len(data) else 0xFF
     if first < 24:
         return first, at + 1
+    if first < 28:
+        # As read_head, without the call: a hub reads four of these from every frame.
+        end = at + 1 + (1 << (first - 24))
+        value = int.from_bytes(data[at + 1 : end], "big")
+        if value >= _SHORTEST[first - 24] and end <= len(data):
+            return value, end
     major, value, at = read_head(data, at)
     if major != UINT:
         raise RemoteProtocolError("malformed", "not an unsigned integer")

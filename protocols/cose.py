@@ -102,7 +102,7 @@ class Mac0:
         head_size = len(self.head)
         if len(frame) > FRAME_SIZE_MAX:
             raise RemoteProtocolError("oversize", f"frame of {len(frame)} bytes")
-        if frame[:head_size] != self.head:
+        if not frame.startswith(self.head):
             raise RemoteProtocolError("wrong_sender" if is_frame(frame) else "malformed")
         end = len(frame) - TAG_SIZE - 1
         if end <= head_size or frame[end] != 0x48:
