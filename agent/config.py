@@ -79,6 +79,12 @@ DRIVER_ROWS = {
         ("rate_mhz", (3125, 3_200_000), REQUIRED, "3200000 / 2^n: 3125 to 3200000"),
         ("range_g", [2, 4, 8, 16], ABSENT, "2, 4, 8 or 16"),
     ),
+    "mpu6050": (
+        ("i2c", _BUS, REQUIRED, "the number of an I2C bus"),
+        ("address", _ADDRESS, ABSENT, "8 to 119"),
+        ("rate_mhz", (3906, 1_000_000), REQUIRED, "1000000 / n: 3906 to 1000000"),
+        ("range_g", [2, 4, 8, 16], ABSENT, "2, 4, 8 or 16"),
+    ),
     "nau7802": (
         ("i2c", _BUS, REQUIRED, "the number of an I2C bus"),
         ("address", _ADDRESS, ABSENT, "8 to 119"),
@@ -147,6 +153,11 @@ DRIVER_ROWS = {
         ("density_g_l", (500, 2000), ABSENT, "500 to 2000"),
         ("input", (0, 3), ABSENT, "0 to 3"),
         ("range_mv", [6144, 4096, 2048, 1024, 512, 256], ABSENT, "6144, 4096, 2048 .. 256"),
+    ),
+    "mb7389": (
+        ("uart", _BUS, REQUIRED, "the number of a serial port"),
+        ("height_mm", _ANY, REQUIRED, "height of the sensor above the datum in mm"),
+        ("every_ms", (100, 86_400_000), ABSENT, "100 to 86400000"),
     ),
 }
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 DRIVERS = {
     "adxl355": "agent.drivers.adxl355:Adxl355",
     "adxl345": "agent.drivers.adxl345:Adxl345",
+    "mpu6050": "agent.drivers.mpu6050:Mpu6050",
     "nau7802": "agent.drivers.nau7802:Nau7802",
     "ads1115": "agent.drivers.ads1115:Ads1115",
     "tmp117": "agent.drivers.tmp117:Tmp117",
@@ -40,6 +41,7 @@ DRIVERS = {
     "wire_loop": "agent.drivers.wire_loop:WireLoop",
     "pressure_mat": "agent.drivers.pressure_mat:PressureMat",
     "pressure_level": "agent.drivers.pressure_level:PressureLevel",
+    "mb7389": "agent.drivers.mb7389:Mb7389",
 }
 
 

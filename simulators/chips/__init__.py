@@ -12,6 +12,7 @@ from typing import Any
 CHIPS = {
     "adxl355": "simulators.chips.adxl355:Adxl355Chip",
     "adxl345": "simulators.chips.adxl345:Adxl345Chip",
+    "mpu6050": "simulators.chips.mpu6050:Mpu6050Chip",
     "nau7802": "simulators.chips.nau7802:Nau7802Chip",
     "ads1115": "simulators.chips.ads1115:Ads1115Chip",
     "tmp117": "simulators.chips.tmp117:Tmp117Chip",
@@ -21,6 +22,7 @@ CHIPS = {
     "wire_loop": "simulators.chips.wire_loop:WireLoopChip",
     "pressure_mat": "simulators.chips.pressure_mat:PressureMatChip",
     "pressure_level": "simulators.chips.pressure_level:PressureLevelChip",
+    "mb7389": "simulators.chips.mb7389:Mb7389Chip",
 }
 
 

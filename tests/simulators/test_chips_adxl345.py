@@ -1,69 +1,29 @@
 """The ADXL345's model: registers, FIFO, self-test, and statistics against the data sheet."""
 
 import statistics
-from array import array
 from typing import Any
 
 import pytest
 
-from agent.drivers.adxl345 import Adxl345
-from simulators.board import SimBoard
 from simulators.chips.adxl345 import Adxl345Chip
 from simulators.clock import HandClock
 from simulators.signals.basic import Constant
+from tests.simulators.block_bench import (
+    LEVEL,
+    REST,
+    SECOND_US,
+    STANDARD_GRAVITY,
+    BlockBench,
+    Counting,
+    check_stalls_are_seen,
+)
 
-SECOND_US = 1_000_000
-STANDARD_GRAVITY = 9.80665
-LEVEL = Constant((0.0, 0.0, STANDARD_GRAVITY))
-ON_I2C = {"name": "acc", "i2c": 0, "rate_mhz": 100_000}
-ON_SPI = {"name": "acc", "spi": 0, "cs": 5, "rate_mhz": 3_200_000}
-
-
-class Counting:
-    """Samples numbered on x: number k of a nominal rate is (k mod 400) steps of 2/256 g."""
-
-    def __init__(self, rate_mhz: int, start_us: int) -> None:
-        self._rate_mhz = rate_mhz
-        self._start_us = start_us
-
-    def sample(self, t_us: int) -> tuple[float, float, float]:
-        number = (t_us - self._start_us) * self._rate_mhz // 1_000_000_000
-        return (number % 400 * 2 / 256 * STANDARD_GRAVITY, 0.0, 0.0)
+ON_I2C = {"driver": "adxl345", "i2c": 0, "rate_mhz": 100_000}
+ON_SPI = {"driver": "adxl345", "spi": 0, "cs": 5, "rate_mhz": 3_200_000}
 
 
-class Bench:
-    """A chip on its bus, with and without its driver."""
-
-    def __init__(self, signal: Any, settings: dict[str, Any], seed: int = 1, **options: Any):
-        self.clock = HandClock(SECOND_US)
-        self.chip = Adxl345Chip(self.clock, signal, seed, {"noise": False, **options})
-        self.board = SimBoard(self.clock, [(self.chip, settings)])
-        self.settings = settings
-        self.driver = Adxl345(self.board, settings)
-        self.out = array("i", bytes(4 * 96))
-
-    def read_driver(self) -> list[tuple[int, ...]]:
-        count = self.driver.read(self.out, self.board.clock.now_us())
-        return [tuple(self.out[3 * k : 3 * k + 3]) for k in range(count)]
-
-    def run(self, duration_us: int) -> list[tuple[int, ...]]:
-        samples = []
-        for _ in range(duration_us // self.driver.poll_us):
-            self.clock.advance(self.driver.poll_us)
-            samples += self.read_driver()
-        return samples
-
-    def read(self, register: int, size: int = 1) -> bytes:
-        data = bytearray(size)
-        self.board.i2c(0).readfrom_mem_into(0x53, register, data)
-        return bytes(data)
-
-    def write(self, register: int, *values: int) -> None:
-        self.board.i2c(0).writeto_mem(0x53, register, bytes(values))
-
-
-def on_i2c(signal: Any = LEVEL, **options: Any) -> Bench:
-    return Bench(signal, ON_I2C, rate_error_ppm=0, **options)
+def on_i2c(signal: Any = LEVEL, **options: Any) -> BlockBench:
+    return BlockBench(ON_I2C, signal, rate_error_ppm=0, **options)
 
 
 def test_power_up_values() -> None:
@@ -97,7 +57,7 @@ def test_it_sleeps_until_told_to_measure_and_without_fifo_keeps_the_newest() -> 
 
 
 def test_fifo_holds_33_samples_and_stream_mode_keeps_the_newest() -> None:
-    bench = on_i2c(Counting(100_000, SECOND_US))
+    bench = on_i2c(Counting(100_000))
     bench.write(0x31, 0x0B)
     bench.write(0x38, 0x90)  # stream, watermark 16
     bench.write(0x2D, 0x08)
@@ -156,20 +116,8 @@ def test_offset_registers_weigh_four_steps() -> None:
 
 @pytest.mark.parametrize("settings", [ON_SPI, {**ON_I2C, "rate_mhz": 800_000}])
 def test_stalls_at_the_highest_rate_lose_nothing_unseen(settings: dict[str, Any]) -> None:
-    bench = Bench(Counting(settings["rate_mhz"], SECOND_US), settings, rate_error_ppm=0)
-    bench.driver.start()
-    last, losses = None, 0
-    for poll in range(600):
-        stall_us = 100_000 if poll % 50 == 49 else poll % 7 * bench.driver.spacing_us * 5
-        bench.clock.advance(stall_us)
-        overflows = bench.driver.overflows
-        for number, *_ in bench.read_driver():
-            if last is not None and bench.driver.overflows == overflows:
-                assert number // 2 == (last + 1) % 400
-            last = number // 2
-            overflows = bench.driver.overflows
-        losses = bench.driver.overflows
-    assert losses == 12
+    bench = BlockBench(settings, Counting(settings["rate_mhz"]), rate_error_ppm=0).start()
+    assert check_stalls_are_seen(bench, 2) == 12
 
 
 def test_self_test_fails_where_the_mass_does_not_move() -> None:
@@ -180,7 +128,7 @@ def test_self_test_fails_where_the_mass_does_not_move() -> None:
 
 
 def test_noise_is_that_of_table_1() -> None:
-    bench = on_i2c(Constant((0.0, 0.0, 0.0)), noise=True)
+    bench = on_i2c(REST, noise=True)
     bench.driver.start()
     samples = bench.run(200 * SECOND_US)
     # Rounding to a step adds 1/12 to the variance.
@@ -200,7 +148,7 @@ def test_bias_over_many_pieces_is_that_of_table_1() -> None:
 def test_rate_is_off_by_percents_and_differs_between_pieces() -> None:
     rates = []
     for seed in range(5):
-        bench = Bench(LEVEL, ON_I2C, seed)
+        bench = BlockBench(ON_I2C, LEVEL, seed)
         bench.driver.start()
         rates.append(len(bench.run(100 * SECOND_US)) / 100)
         assert abs(rates[-1] / (100 * (1 + bench.chip.rate_error_ppm / 1e6)) - 1) < 0.002
