@@ -100,7 +100,7 @@ class _Job:
 class Store:
     """All of it is called on the event loop's thread."""
 
-    def __init__(self, folder: Path, size_max: int) -> None:
+    def __init__(self, folder: Path, size_max: int, *, tail_size_max: int = TAIL_SIZE_MAX) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(folder / "hub.lock")
@@ -108,6 +108,7 @@ class Store:
             raise StoreError(f"{folder} cannot be used: {error.strerror}") from error
         self.path = folder / "hub.sqlite"
         self.size_max = size_max
+        self._tail_size_max = tail_size_max
         self._writer = ThreadPoolExecutor(1, "store-writer")
         self._reader = ThreadPoolExecutor(1, "store-reader")
         self.following = [0 for _ in LANES]
@@ -230,8 +231,10 @@ class Store:
 
     def _hand_over(self) -> None:
         self._scheduled = False
+        if self._is_closed or self._in_flight is not None:
+            return
         deletion = self._deletable()
-        if self._in_flight is not None or (self._group.is_empty() and deletion is None):
+        if self._group.is_empty() and deletion is None:
             return
         if self._timer is not None:
             self._timer.cancel()
@@ -254,7 +257,7 @@ class Store:
             else:
                 self._publish(job)
         finally:
-            if not self._group.is_empty() or self._deletable() is not None:
+            if self._has_work():
                 self.flush()
 
     def _publish(self, job: _Job) -> None:
@@ -280,7 +283,7 @@ class Store:
         # The bulk goes first: an urgent lane's few bytes stay at hand.
         for lane in reversed(LANES):
             tail = self._tail[lane]
-            while tail and self._tail_size > TAIL_SIZE_MAX:
+            while tail and self._tail_size > self._tail_size_max:
                 self._tail_size -= len(tail.popleft()[2])
 
     def _fail(self, group: Group, error: BaseException) -> None:
@@ -435,7 +438,8 @@ class Store:
             await self._idle.wait()
 
     def _has_work(self) -> bool:
-        return not self._group.is_empty() or self._in_flight is not None
+        is_waiting = not self._group.is_empty() or self._deletable() is not None
+        return is_waiting or self._in_flight is not None
 
     async def close(self) -> None:
         """Commit what is there and close the files."""

@@ -1,0 +1,198 @@
+"""The store, step by step: what happens around a commit, a failure, a full disk and a restart."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from hub.sender import HubSender
+from hub.store import OWN_MAX, Group, Store, StoreError
+from protocols.framing import Splitter
+from protocols.vocabulary import KIND_NOTICE, LANE_ALERT, LANE_STATE, LANE_WAVE
+
+LARGE = 1 << 30
+NOTICE = {"level": 0, "drill": False, "kind": "test", "text_ja": "試", "text_en": "test"}
+
+
+@asynccontextmanager
+async def opened(
+    folder: Path, size_max: int = LARGE, tail_size_max: int = 0
+) -> AsyncIterator[Store]:
+    """Open a store that keeps nothing in memory unless told, and close it."""
+    store = Store(folder, size_max, tail_size_max=tail_size_max)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def fill(store: Store, lane: int, count: int, size: int = 100, first: int = 0) -> list[bytes]:
+    """Append frames of river-1, boot lane + 1, and return them."""
+    frames = [f"{lane} {first + at} ".encode().ljust(size, b".") for at in range(count)]
+    for at, frame in enumerate(frames):
+        assert store.append("river-1", lane + 1, first + at, lane, frame)
+    return frames
+
+
+async def test_a_frame_is_announced_only_when_it_can_be_read_from_the_file(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    async with opened(tmp_path) as store:
+
+        def committed(group: Group) -> None:
+            seen.append(store._read_db.execute("SELECT count(*) FROM chunk").fetchone()[0])
+
+        store.on_commit.append(committed)
+        fill(store, LANE_STATE, 3)
+        assert seen == []
+        await store.wait_idle()
+        assert seen == [1]
+
+
+async def test_reading_joins_what_is_in_memory_and_what_is_not(tmp_path: Path) -> None:
+    async with opened(tmp_path, tail_size_max=450) as store:
+        frames = []
+        for part in range(5):
+            frames += fill(store, LANE_WAVE, 2, first=2 * part)
+            await store.wait_idle()
+        read: list[bytes] = []
+        while len(read) < len(frames):
+            found = await store.read(LANE_WAVE, len(read), len(frames), 300)
+            assert found is not None and found[0] == len(read)
+            read += Splitter().feed(found[2])
+        assert read == frames
+
+
+async def test_what_was_acknowledged_is_there_after_a_failed_commit(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        reasons: list[str] = []
+        store.on_failure.append(reasons.append)
+        kept = fill(store, LANE_STATE, 2)
+        await store.wait_idle()
+        store._db.execute("PRAGMA query_only = ON")
+        lost = fill(store, LANE_STATE, 2, first=2)
+        await store.wait_idle()
+        assert "readonly" in reasons[0] and store.failure
+        assert not store.append("river-1", LANE_STATE + 1, 1, LANE_STATE, kept[1])
+        store._db.execute("PRAGMA query_only = OFF")
+        assert fill(store, LANE_STATE, 2, first=2) == lost  # the same come again and are taken
+        await store.wait_idle()
+        assert store.failure == ""
+        found = await store.read(LANE_STATE, 0, 4, LARGE)
+        assert found is not None and Splitter().feed(found[2]) == kept + lost
+
+
+async def test_a_failing_store_tries_again_by_itself_and_not_all_the_time(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        store._db.execute("PRAGMA query_only = ON")
+        store.save_meta("mode", 1)
+        await asyncio.sleep(0.2)
+        store.save_meta("mode", 2)
+        await asyncio.sleep(0.2)
+        assert store.counters["failures"] == 1
+        store._db.execute("PRAGMA query_only = OFF")
+        await asyncio.sleep(1.0)
+        assert store.failure == ""
+    async with opened(tmp_path) as store:
+        assert store.meta["mode"] == 2  # the newer one
+
+
+async def test_the_hubs_own_records_wait_for_the_disk_and_are_limited(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        sender = HubSender("hub-1", bytes(32), store)
+        await store.wait_idle()
+        store._db.execute("PRAGMA query_only = ON")
+        sender.record(KIND_NOTICE, LANE_ALERT, 1, NOTICE)
+        await store.wait_idle()
+        for at in range(OWN_MAX):
+            sender.record(KIND_NOTICE, LANE_ALERT, at, NOTICE)
+        assert store.counters["own_dropped"] == 1
+        store._db.execute("PRAGMA query_only = OFF")
+        await store.wait_idle()
+        assert store.following[LANE_ALERT] == OWN_MAX
+        assert store.seen["hub-1", 1].flat == [0, OWN_MAX]  # no index was used up
+
+
+async def test_only_what_every_uplink_has_is_deleted_least_urgent_first(tmp_path: Path) -> None:
+    async with opened(tmp_path, size_max=1500) as store:
+        floors = {LANE_STATE: 4, LANE_WAVE: 3}
+        store.floor = lambda lane: floors.get(lane, 0)
+        for lane in (LANE_STATE, LANE_WAVE):
+            for part in range(3):
+                fill(store, lane, 2, first=2 * part)
+                await store.wait_idle()
+        assert not store.is_full
+        fill(store, LANE_WAVE, 4, first=6)
+        await store.wait_idle()
+        # Of the waves the first chunk goes, the second is still needed; then of the states.
+        assert await store.read(LANE_WAVE, 0, 2, LARGE) is None
+        needed = await store.read(LANE_WAVE, 2, 10, LARGE)
+        assert needed is not None and needed[:2] == (2, 8)
+        states = await store.read(LANE_STATE, 4, 6, LARGE)
+        assert states is not None and states[:2] == (4, 2)
+        assert sum(store.bytes) <= 1500
+        fill(store, LANE_WAVE, 9, first=10)
+        await store.wait_idle()
+        assert store.is_full  # all that is left is undelivered
+        floors[LANE_WAVE] = 19
+        store.save_cursor("platform", [(LANE_WAVE, 19, [], 19, 0)])
+        await store.wait_idle()
+        assert not store.is_full
+
+
+async def test_a_deletion_does_not_hold_up_new_frames(tmp_path: Path) -> None:
+    async with opened(tmp_path, size_max=1) as store:
+        for part in range(200):  # several deletions of 64 chunks each
+            store.floor = lambda lane: 0
+            fill(store, LANE_WAVE, 1, first=part)
+            await store._idle.wait()
+            store._hand_over()
+            await store._idle.wait()
+        store.floor = lambda lane: store.following[lane]
+        commits = store.counters["commits"]
+        fill(store, LANE_ALERT, 1)
+        store.flush()
+        while store.following[LANE_ALERT] == 0:
+            await asyncio.sleep(0)
+        assert store.counters["commits"] == commits + 1
+        await store.wait_idle()
+        assert store.counters["deleted"] == 201
+
+
+async def test_frames_with_many_holes_between_them_survive_a_restart(tmp_path: Path) -> None:
+    """Urgent frames overtake: until the rest has come, each is a range of its own."""
+    async with opened(tmp_path) as store:
+        for index in range(0, 10000, 2):
+            store.append("river-1", 1, index, LANE_STATE, b"frame")
+        store.flush()
+    async with opened(tmp_path) as store:
+        assert len(store.seen["river-1", 1].flat) == 10000
+        assert not store.append("river-1", 1, 4444, LANE_STATE, b"frame")
+        assert store.append("river-1", 1, 4445, LANE_STATE, b"frame")
+
+
+async def test_a_second_hub_cannot_open_the_same_store(tmp_path: Path) -> None:
+    async with opened(tmp_path):
+        with pytest.raises(StoreError, match="another hub uses"):
+            Store(tmp_path, LARGE)
+    async with opened(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("spoil", ["not a database, but long enough to be one" * 50, ""])
+async def test_what_is_no_store_is_refused_in_words(tmp_path: Path, spoil: str) -> None:
+    if spoil:
+        (tmp_path / "hub.sqlite").write_text(spoil)
+    else:
+        (tmp_path / "hub.sqlite").mkdir()
+    with pytest.raises(StoreError, match=r"hub\.sqlite"):
+        Store(tmp_path, LARGE)
+
+
+async def test_a_store_of_a_newer_program_is_refused(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        store._db.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match="version 99"):
+        Store(tmp_path, LARGE)
