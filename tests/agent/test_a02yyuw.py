@@ -47,7 +47,7 @@ def read_after(data: bytes) -> "tuple[int, int, int]":
     """Return (count, level in mm, checksum errors) after data and one read."""
     board, sensor, out = started()
     board.pending += data
-    return sensor.read(out, SECOND_US), out[0], sensor.checksum_errors
+    return sensor.read(out, SECOND_US), out[0], sensor.frame_errors
 
 
 def test_example_of_the_manufacturer_becomes_a_level() -> None:

@@ -1,12 +1,13 @@
 """Water levels: real drivers on their models on the simulated board, with the same river."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from agent.drivers.errors import SensorError
 from simulators.signals.basic import Constant
-from simulators.signals.river import River
+from simulators.signals.river import DistanceToWater, River
 from tests.simulators.sensor_bench import SECOND_US, Bench
 
 PRESSURE = {
@@ -17,6 +18,7 @@ PRESSURE = {
     "full_pa": 49_033,
     "zero_mm": -500,
 }
+ECHO = {"name": "level", "driver": "mb7389", "uart": 0, "height_mm": 4000, "every_ms": 1000}
 FLOOD = ((15 * SECOND_US, 0.0), (45 * SECOND_US, 2.0))
 
 
@@ -72,6 +74,66 @@ def test_water_beyond_the_transducers_range_is_an_error_and_not_a_level() -> Non
         bench.run(2 * SECOND_US)
 
 
+def test_echo_follows_the_same_river() -> None:
+    river = River(seed=1, stage_m=0.8, flood=FLOOD)
+    made = levels_m(Bench(ECHO, DistanceToWater(river, height_m=4.0)), 60 * SECOND_US)
+    assert 59 <= len(made) <= 60
+    for t_us, level_m in made:
+        assert abs(level_m - river.sample(t_us)) < 0.016 * 0.67 + 0.006
+
+
+def test_echo_model_talks_as_the_data_sheet_says() -> None:
+    chip = Bench(ECHO, Constant(1.0), noise=False, rate_error_ppm=0).chip
+    chip.power_on(0)
+    assert chip.feed(50_000) == b""
+    lines = chip.feed(50_000 + 60_000).split(b"\r")
+    assert lines[0] == b"HRXL-MaxSonar-WRMT"
+    times_us = []
+    for t_us in range(110_000, 2_000_000, 500):
+        data = chip.feed(t_us)
+        assert len(data) <= 1  # 1.04 ms each
+        if data == b"R":
+            times_us.append(t_us)
+    assert len(times_us) == 13
+    assert all(abs(b - a - 148_000) <= 500 for a, b in pairwise(times_us))
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("nack", "nothing readable"),
+        ("stuck_bus", "nothing readable"),
+        ("wrong_checksum", "nothing readable"),
+        ("garbage", "nothing readable"),
+        ("no_echo", "no echo"),
+    ],
+)
+def test_echo_fault_is_told_within_five_seconds_and_heals(fault: str, words: str) -> None:
+    bench = Bench(ECHO, Constant(1.0), noise=False)
+    assert bench.run(3 * SECOND_US)
+    bench.chip.fault = fault
+    with pytest.raises(SensorError, match=words):
+        bench.run(5 * SECOND_US)
+    bench.chip.fault = None
+    bench.clock.advance(SECOND_US)
+    assert bench.values(10 * SECOND_US) == [3000] * 10
+
+
+def test_echo_survives_a_brown_out_in_the_middle_of_a_line() -> None:
+    bench = Bench(ECHO, Constant(1.0), noise=False)
+    bench.run(3 * SECOND_US)
+    bench.chip.fault = "brown_out"
+    assert bench.values(10 * SECOND_US) == [3000] * 10
+    assert bench.chip.fault is None
+    assert bench.driver.frame_errors >= 1
+
+
+def test_echo_beyond_its_limits() -> None:
+    assert Bench(ECHO, Constant(0.1), noise=False).values(2 * SECOND_US)[-1] == 3700
+    with pytest.raises(SensorError, match="no echo"):
+        Bench(ECHO, Constant(6.0)).run(5 * SECOND_US)
+
+
 def test_converter_that_lost_its_settings_is_told() -> None:
     bench = Bench(PRESSURE, Constant(1.0))
     bench.run(SECOND_US)
@@ -80,7 +142,7 @@ def test_converter_that_lost_its_settings_is_told() -> None:
         bench.run(2 * SECOND_US)
 
 
-@pytest.mark.parametrize("settings", [PRESSURE])
+@pytest.mark.parametrize("settings", [PRESSURE, ECHO])
 def test_level_works_again_after_a_power_cut(settings: dict[str, Any]) -> None:
     bench = Bench(settings, Constant(1.0))
     bench.run(3 * SECOND_US)

@@ -68,7 +68,7 @@ def test_level_follows_the_river_within_the_sensors_noise() -> None:
     for t_us, level_mm in made:
         # A frame is at most 300 ms old; the flood rises 67 mm/s.
         assert abs(level_mm - 1000 * river.sample(t_us)) < 12 + 0.3 * 67 + 5
-    assert bench.driver.checksum_errors == bench.driver.overflows == 0
+    assert bench.driver.frame_errors == bench.driver.overflows == 0
 
 
 def test_level_is_exact_to_the_millimetre_without_noise() -> None:
