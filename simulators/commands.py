@@ -1,8 +1,8 @@
 """`hinomi demo` and `hinomi sim`: the real system on simulated chips, networks and platforms."""
 
 import asyncio
-import json
 import random
+import signal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -123,11 +123,16 @@ class UsageError(Exception):
 
 def play(name: str, seconds: int | None, *, headless: bool, **options: Any) -> None:
     """Run a scenario with a live view or as lines; exit with 0 when `ok`, else 1."""
+    from rich.console import Console
+
     from simulators.run import Run, default_folder
     from simulators.scenario import read_scenario
+    from simulators.screen import print_end
     from simulators.signals.recording import RecordingError
     from simulators.verdict import write_report
 
+    if options["report"] is not None:
+        _check_report(options["report"])
     seed = random.randrange(1_000_000) if options["seed"] is None else options["seed"]
     scenario = read_scenario(name, seconds)
     try:
@@ -138,44 +143,75 @@ def play(name: str, seconds: int | None, *, headless: bool, **options: Any) -> N
         raise UsageError(
             str(error), "Give one file of a K-NET record, or CSV as --help says."
         ) from None
-    verdict = asyncio.run(_watch(run, headless, seed))
+    console = Console()
+    try:
+        verdict = asyncio.run(_watch(run, console, headless or not console.is_terminal, seed))
+    except asyncio.CancelledError:
+        raise typer.Exit(1) from None  # told to end by a signal; the processes are gone
     result = verdict.report()
     result["seed"] = seed
-    from rich.console import Console
-
-    from simulators.screen import result_table
-
-    console = Console()
-    console.print(result_table(result))
     if options["report"] is not None:
         write_report(result, options["report"])
-        console.print(f"report: {options['report']}")
-    console.print(f"logs and stores of this run: {run.folder}   same again: --seed {seed}")
+    print_end(console, result)
+    if options["report"] is not None:
+        _print(console, f"report / 報告: {options['report']}")
+    _print(console, f"logs and stores of this run / 記録: {run.folder}")
+    _print(console, f"the same world again / 同じ条件で再実行: --seed {seed}")
     if not result["ok"]:
-        console.print(json.dumps(result["frames"]))
         raise typer.Exit(1)
 
 
-async def _watch(run: Any, headless: bool, seed: int) -> Any:
-    from rich.console import Console
+def _check_report(path: Path) -> None:
+    """Raise UsageError where the report could not be written: now, and not after the run."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+    except OSError as error:
+        raise UsageError(
+            f"The report {path} cannot be written: {error.strerror}", "Choose another --report."
+        ) from None
+
+
+async def _watch(run: Any, console: Any, headless: bool, seed: int) -> Any:
     from rich.live import Live
 
     from simulators.screen import Screen
 
-    console = Console()
-    if not headless and console.is_terminal:
-        with Live(Screen(run), console=console, refresh_per_second=3, screen=False):
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal too leaves no process
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    if headless:
+        devices, length = len(run.rows), f"{run.view.seconds:.0f} s"
+        _print(console, f"{run.view.title}: {devices} devices / 端末, {length}, seed {seed}")
+        return await _print_log(run, console)
+    try:
+        with Live(Screen(run), console=console, refresh_per_second=3, screen=True):
             return await run.run()
-    console.print(
-        f"{run.view.title}: {len(run.rows)} devices, {run.view.seconds:.0f} s, seed {seed}"
-    )
+    finally:
+        _print_lines(run.view.log, console)
+
+
+async def _print_log(run: Any, console: Any) -> Any:
+    """Run, and print each line of its log when it comes."""
     task = asyncio.create_task(run.run())
     told = 0
-    while True:
-        done, _ = await asyncio.wait({task}, timeout=0.5)
-        lines = list(run.view.log)
-        for at_s, line in lines[told:]:
-            console.print(f"{at_s:6.1f} s  {line}", highlight=False)
-        told = len(lines)
-        if done:
-            return task.result()
+    try:
+        while not task.done():
+            await asyncio.wait({task}, timeout=0.5)
+            told += _print_lines(list(run.view.log)[told:], console)
+        return task.result()
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+def _print_lines(lines: Any, console: Any) -> int:
+    for at_s, line in lines:
+        _print(console, f"{at_s:6.1f} s  {line}")
+    return len(lines)
+
+
+def _print(console: Any, line: str) -> None:
+    """Print a line as it is, in one piece for who copies or greps it."""
+    console.print(line, soft_wrap=True, highlight=False, markup=False)

@@ -33,15 +33,17 @@ from simulators.network import BLACKHOLE, Line
 from simulators.scenario import Event, Placed, Scenario
 from simulators.storage import PowerCut
 from simulators.town import Town
-from simulators.verdict import Verdict, judge
+from simulators.verdict import Verdict, judge, unknown_to_hub
 from simulators.virtual_device import FLASH_SECTORS, VirtualDevice
 
 START_TIMEOUT_S = 20.0
 DRAIN_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 4.0
 KEEPALIVE_S = 2  # so that a run of a minute sees a dead line noticed
+BREAK_NOTICED_S = 3 * KEEPALIVE_S  # what arrived this long before a new connection may come again
 POLL_S = 1.0
 CONSOLE_PORT_WISHED = 8080
+HUB_STARTS_MAX = 3  # another program may take a port between our look and the hub
 HUB = "hub-1"
 
 
@@ -67,7 +69,7 @@ class View:
     hub_is_up: bool = False
     status: dict[str, Any] = field(default_factory=dict)
     platform: dict[str, Any] = field(default_factory=dict)
-    log: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=200))
+    log: list[tuple[float, str]] = field(default_factory=list)  # second, line
 
 
 class Run:
@@ -93,9 +95,14 @@ class Run:
         self._line: Line | None = None
         self._archive: Archive | None = None
         self._hub_toml = folder / "hub" / "hub.toml"
+        self._store = folder / "hub" / "data" / "hub.sqlite"
         self.archive_folder = folder / "platform"
         self._clock = SteadyClock()
         self._ticking: asyncio.Task[None] | None = None
+        self._told: dict[str, Any] = {}  # the status whose news the log has
+        self._resendable = 0
+        self._connections = 0
+        self._is_connection_due = True
 
     def secret(self, name: str) -> bytes:
         """Return the secret of a device, the same for the same seed: nobody is protected by it."""
@@ -119,10 +126,9 @@ class Run:
 
     async def _start(self) -> None:
         asyncio.get_running_loop().set_exception_handler(_without_power_cuts)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         await self._start_platform()
-        self._write_hub()
-        await self._start_hub()
+        await self._start_first_hub()
         clock = SteadyClock()
         self._ticking = asyncio.create_task(clock.keep_running())
         self.devices = [
@@ -131,6 +137,20 @@ class Run:
         for device in self.devices:
             device.start()
         self._clock = clock
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._hub_toml.parent.mkdir()
+        except FileExistsError:
+            raise RunError(
+                f"{self.folder} holds a run already", "Choose another --folder, or remove it."
+            ) from None
+        except OSError as error:
+            raise RunError(
+                f"{self.folder} cannot be written: {error.strerror}",
+                "Choose another folder with --folder.",
+            ) from None
 
     async def _start_platform(self) -> None:
         keys = {
@@ -157,10 +177,27 @@ class Run:
         }
         self._archive = Archive(self.archive_folder, personal)
 
-    def _write_hub(self) -> None:
+    async def _start_first_hub(self) -> None:
+        for left in reversed(range(HUB_STARTS_MAX)):
+            self._write_hub_toml(free_port(CONSOLE_PORT_WISHED if left else 0))
+            if not self.view.page:
+                self._enroll_devices()
+            self.view.page = f"http://127.0.0.1:{self._console_port}"
+            try:
+                await self._start_hub()
+                break
+            except RunError:
+                if not left:
+                    raise
+        taken = self._console_port != CONSOLE_PORT_WISHED
+        why = f" (port {CONSOLE_PORT_WISHED} is in use / 使用中)" if taken else ""
+        self.say(f"open {self.view.page} in a browser / ブラウザで開けます{why}")
+
+    def _write_hub_toml(self, console_port: int) -> None:
         assert self._line is not None
-        self._console_port = free_port(CONSOLE_PORT_WISHED)
+        self._console_port = console_port
         self.port = free_port(0)
+        self._hub_toml.unlink(missing_ok=True)
         hub_config.init(
             self._hub_toml.parent,
             {
@@ -171,6 +208,8 @@ class Run:
                 ("uplink", "keepalive_s"): KEEPALIVE_S,
             },
         )
+
+    def _enroll_devices(self) -> None:
         (self._hub_toml.parent / "hub.secret").write_text(self.secret(HUB).hex() + "\n")
         for row in self.rows:
             profile = read_device(row.profile)
@@ -186,7 +225,6 @@ class Run:
                     any(sensor.get("personal") for sensor in profile["sensors"]),
                 ),
             )
-        self.view.page = f"http://127.0.0.1:{self._console_port}"
 
     async def _start_hub(self) -> None:
         command = ["-m", "hinomi", "hub", "run", "--json", "--config", str(self._hub_toml)]
@@ -256,11 +294,15 @@ class Run:
             line.cut(BLACKHOLE)
             self.view.line_is_up = False
         elif event.action == "restore_line":
+            if self.view.hub_is_up:
+                await self._expect_resent()
             line.restore()
             self.view.line_is_up = True
         elif event.action == "kill_hub":
             await self._kill_hub()
         elif event.action == "start_hub":
+            if self.view.line_is_up:
+                await self._expect_resent()
             await self._start_hub()
         elif event.action == "power_cut" and device is not None:
             device.power_cut()
@@ -272,6 +314,25 @@ class Run:
             self._hub.send_signal(signal.SIGKILL)
             await self._hub.wait()
         self.view.hub_is_up = False
+        self.view.status = {}
+
+    async def _expect_resent(self) -> None:
+        """Count what the hub, once it reaches the platform again, cannot know to be there."""
+        self._is_connection_due = True
+        self._resendable += await asyncio.to_thread(
+            unknown_to_hub, self.archive_folder, self._store
+        )
+
+    def _watch_connections(self) -> None:
+        """Allow for what was on the way when the hub connects anew unasked: a starved machine."""
+        assert self._line is not None and self._archive is not None
+        count = self._line.statistics()["connections"]
+        if count > self._connections and not self._is_connection_due:
+            since_us = time.monotonic_ns() // 1000 - int(BREAK_NOTICED_S * 1e6)
+            self._resendable += sum(one.arrival_us > since_us for one in self._archive.arrivals())
+            self.say("hub: connected to the platform anew / 基盤へ再接続")
+        self._is_connection_due = self._is_connection_due and count == self._connections
+        self._connections = count
 
     def _check_devices(self) -> None:
         for device in self.devices:
@@ -298,19 +359,20 @@ class Run:
                 status = {}
             if status:
                 self._tell_news(status)
-                self.view.status = status
+                self._told = self.view.status = status
         if self._archive is not None:
+            self._watch_connections()
             self.view.platform = self._archive.counts()
 
     def _tell_news(self, status: dict[str, Any]) -> None:
-        before = self.view.status
+        before = self._told
         mode = status["mode"]
         if not before or before["mode"]["mode"] != mode["mode"]:
-            self.say(f"mode {mode['mode']}: {mode['actor']} {mode['reason']}")
+            self.say(f"mode {mode['mode']}: {mode['actor']} {mode['reason']}".rstrip())
         known = max((alert["id"] for alert in before.get("alerts", [])), default=0)
         if before and before["hub"]["boot"] != status["hub"]["boot"]:
             known = 0
-        for alert in status["alerts"]:
+        for alert in sorted(status["alerts"], key=lambda one: int(one["id"])):
             if alert["id"] > known:
                 self.say(f"{alert['level']}: {alert['text_en']} / {alert['text_ja']}")
         for now in status["uplinks"]:
@@ -325,6 +387,7 @@ class Run:
     async def _drain(self) -> None:
         self.view.phase = "draining"
         self.view.elapsed_s = self.view.seconds
+        self._is_mended = self._is_all_mended()
         self.say("sensors stop; what is still on the way drains / 計測終了、残りを送信")
         stops = [asyncio.create_task(device.stop()) for device in self.devices]
         give_up = time.monotonic() + DRAIN_TIMEOUT_S
@@ -332,16 +395,20 @@ class Run:
             await asyncio.sleep(0.3)
             await self._poll()
             self._check_devices()
-            if all(task.done() for task in stops) and self._is_drained():
+            if all(task.done() for task in stops) and (self._is_drained() or not self._is_mended):
                 break
         else:
-            self.say("gave up waiting: not everything has arrived")
+            self.say("gave up waiting: not everything has arrived / 送信が終わりません")
         for task in stops:
             if task.done() and task.exception() is not None:
                 raise RunError(
                     f"a device died at its end: {task.exception()!r}", "Please report it."
                 )
             task.cancel()
+
+    def _is_all_mended(self) -> bool:
+        devices = all(device.is_running() for device in self.devices)
+        return devices and self.view.hub_is_up and self.view.line_is_up
 
     def _is_drained(self) -> bool:
         uplinks = self.view.status.get("uplinks", [])
@@ -351,24 +418,31 @@ class Run:
     async def _stop_hub(self) -> None:
         if self._hub is not None and self._hub.returncode is None:
             self._hub.terminate()
-            await asyncio.wait_for(self._hub.wait(), STOP_TIMEOUT_S)
+            try:
+                await asyncio.wait_for(self._hub.wait(), STOP_TIMEOUT_S)
+            except TimeoutError:
+                remedy = f"Read {self.folder / 'hub.log'}."
+                raise RunError("The hub does not stop when told to", remedy) from None
         self.view.hub_is_up = False
 
     def _judge(self) -> Verdict:
         assert self._archive is not None
-        store = self._hub_toml.parent / "data" / "hub.sqlite"
         verdict = judge(
             self.scenario.name,
             self.devices,
             self._archive,
-            store,
+            self._store,
             seconds=self.scenario.seconds,
         )
+        verdict.resendable, verdict.is_mended = self._resendable, self._is_mended
         verdict.stalled_ms = self._clock.stalled_us // 1000
         return verdict
 
     async def _end(self) -> None:
         self.view.phase = "ended"
+        for process in (self._hub, self._platform):  # first, whatever comes of the rest
+            if process is not None and process.returncode is None:
+                process.terminate()
         for device in self.devices:
             if device.is_running():
                 device.power_cut()
@@ -376,16 +450,20 @@ class Run:
             self._ticking.cancel()
         if self._line is not None:
             await self._line.close()
-        for process in (self._hub, self._platform):
-            if process is not None and process.returncode is None:
-                process.terminate()
-                try:
-                    await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
-                except TimeoutError:
-                    process.kill()
-                    await process.wait()
+        await asyncio.gather(*map(_end_process, (self._hub, self._platform)))
         if self._archive is not None:
             self._archive.close()
+
+
+async def _end_process(process: asyncio.subprocess.Process | None) -> None:
+    """Wait for what was told to end; kill what does not."""
+    if process is None:
+        return
+    try:
+        await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 def _without_power_cuts(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

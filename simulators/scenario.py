@@ -4,6 +4,7 @@ One TOML file in simulators/scenarios, every setting a row below; a mistake is n
 setting and what is allowed.
 """
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +24,9 @@ ACTIONS = {
     "kill_hub": ("ハブを強制終了 (SIGKILL)", "The hub is killed (SIGKILL)"),
     "start_hub": ("ハブを再起動", "The hub is started again"),
 }
+
+# What mends, and what it mends: nothing breaks twice, or is mended while it is whole.
+MENDS = {"restore_line": "cut_line", "power_on": "power_cut", "start_hub": "kill_hub"}
 
 ROWS = (
     Row("scenario", "title_ja", None, "", "Title in Japanese."),
@@ -129,23 +133,44 @@ class Scenario:
         return list(devices.values())
 
     def _events(self) -> list[Event]:
-        names = [device.name for device in self.devices]
+        rows = self._document.read_tables(ROWS, "event")
+        for at, row in enumerate(rows):
+            self._check_event(at, row)
+        broken: set[tuple[str, str]] = set()
         events = []
-        for at, row in enumerate(self._document.read_tables(ROWS, "event")):
-            needs_device = row["action"].startswith("power")
-            if needs_device != bool(row["device"]) or (
-                needs_device and row["device"] not in names
-            ):
-                remedy = f"Name it for power_cut and power_on only: {', '.join(names)}."
-                raise self._document.error(
-                    "event", "device", f"is {row['device']!r}", remedy, at=at
-                )
+        for at, row in sorted(enumerate(rows), key=lambda one: one[1]["at_s"]):
+            self._check_order(at, row, broken)
             events.append(Event(self.us(row["at_s"]), row["action"], row["device"]))
-        return sorted(events, key=lambda event: event.at_us)
+        return events
+
+    def _check_event(self, at: int, row: dict[str, Any]) -> None:
+        names = [device.name for device in self.devices]
+        needs_device = row["action"].startswith("power")
+        if needs_device != bool(row["device"]) or (needs_device and row["device"] not in names):
+            remedy = f"Name it for power_cut and power_on only: {', '.join(names)}."
+            raise self._document.error("event", "device", f"is {row['device']!r}", remedy, at=at)
+        nominal = self.tables["scenario"]["seconds"]
+        if row["at_s"] > nominal:
+            remedy = f"Allowed: 0 to scenario.seconds, which is {nominal}."
+            raise self._document.error("event", "at_s", f"is {row['at_s']:g}", remedy, at=at)
+
+    def _check_order(self, at: int, row: dict[str, Any], broken: set[tuple[str, str]]) -> None:
+        action, device = row["action"], row["device"]
+        fault = (MENDS.get(action, action), device)
+        if (action in MENDS) != (fault in broken):
+            why = (
+                f"is {action}, which has nothing to {'mend' if action in MENDS else 'break'} then"
+            )
+            pairs = ", ".join(f"{fault} and {mend}" for mend, fault in MENDS.items())
+            raise self._document.error(
+                "event", "action", why, f"By time these take turns: {pairs}.", at=at
+            )
+        broken ^= {fault}
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)
 
 
 def scenario_names() -> list[str]:
