@@ -47,7 +47,7 @@ def gather(chunks: Iterable[Chunk], first: int, following: int, size_max: int) -
         end = begin + count
         if end <= first:
             continue
-        if begin >= following or (start is not None and begin != upto):
+        if max(begin, first) >= following or (start is not None and begin != upto):
             break
         if start is None:
             start = upto = max(first, begin)

@@ -35,9 +35,10 @@ def test_gather_returns_the_frames_asked_for_up_to_the_size(
     size_max = data.draw(st.integers(1, 400))
     found = gather(chunks, first, following, size_max)
     wanted = frames[first:following]
-    if found is None:
-        assert not wanted
+    if not wanted:
+        assert found is None
         return
+    assert found is not None
     start, count, blob = found
     assert start == first
     assert Splitter().feed(blob) == wanted[:count]

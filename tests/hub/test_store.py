@@ -88,9 +88,9 @@ async def test_a_failing_store_tries_again_by_itself_and_not_all_the_time(tmp_pa
     async with opened(tmp_path) as store:
         store._db.execute("PRAGMA query_only = ON")
         store.save_meta("mode", 1)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0)  # it is on its way to the disk
         store.save_meta("mode", 2)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.4)
         assert store.counters["failures"] == 1
         store._db.execute("PRAGMA query_only = OFF")
         await asyncio.sleep(1.0)
