@@ -1,0 +1,181 @@
+"""Adafruit Blinka on its OS-agnostic board, with our models of chips in place of its pins.
+
+Blinka's own busio and digitalio run; only what they hand bytes and levels to is replaced: the
+layer that is the kernel's on a Raspberry Pi.
+"""
+
+import importlib
+import os
+from types import SimpleNamespace
+from typing import Any
+
+from simulators.board import SimBoard
+
+# Blinka finds out at import what it runs on.
+os.environ["BLINKA_OS_AGNOSTIC"] = "1"
+
+import analogio
+import busio
+import digitalio
+
+# By name: `board` is what a file of ours is called as well.
+PINS = importlib.import_module("board")
+
+CS_PINS = range(64)
+
+
+class KernelI2c:
+    """Where Blinka's I2C ends. As Linux: a missing acknowledge is EREMOTEIO."""
+
+    def __init__(self, simulated: SimBoard, bus: int) -> None:
+        self._bus = simulated.i2c(bus)
+
+    def writeto(self, address: int, buffer: bytes, *, stop: bool) -> None:
+        """Write one message."""
+        self._named(self._bus.writeto, address, bytes(buffer))
+
+    def readfrom_into(self, address: int, buffer: bytearray, *, stop: bool) -> None:
+        """Read one message."""
+        self._named(self._bus.readfrom_into, address, buffer)
+
+    def writeto_then_readfrom(
+        self, address: int, buffer_out: bytes, buffer_in: bytearray, **slices: Any
+    ) -> None:
+        """Write, then read after a repeated start."""
+        self._named(self._bus.readfrom_mem_into, address, buffer_out[0], buffer_in)
+
+    def _named(self, call: Any, *arguments: Any) -> None:
+        try:
+            call(*arguments)
+        except OSError as error:
+            raise OSError(121 if error.args[0] == 19 else error.args[0], "kernel") from error
+
+
+class KernelSpi:
+    """Where Blinka's SPI ends: the chip whose select pin is low answers."""
+
+    def __init__(self, simulated: SimBoard, bus: int) -> None:
+        self._simulated = simulated
+        self._bus = bus
+        self._mode = 0
+
+    def init(self, *, baudrate: int, polarity: int, phase: int, **rest: int) -> None:
+        """Set rate and mode."""
+        self._mode = polarity << 1 | phase
+
+    def write_readinto(self, out: bytes, into: bytearray, *slices: Any) -> None:
+        """Clock both through each other."""
+        low = [number for number, level in self._simulated.outputs.items() if not level]
+        assert len(low) == 1, "one chip select must be low"
+        self._simulated.spi(self._bus, low[0], 1_000_000, self._mode).transfer(out, into)
+
+
+class KernelPin:
+    """Where Blinka's digital pin ends."""
+
+    def __init__(self, simulated: SimBoard, number: int) -> None:
+        self._simulated = simulated
+        self._number = number
+        self._pin: Any = None
+
+    def init(self, mode: int, pull: int | None = None) -> None:
+        """Set direction and pull."""
+        pulls = {digitalio.Pin.PULL_UP: "up", digitalio.Pin.PULL_DOWN: "down"}
+        name = "out" if mode == digitalio.Pin.OUT else "in"
+        self._pin = self._simulated.pin(self._number, name, pulls.get(pull, "none"))
+
+    def value(self, level: int | None = None) -> int:
+        """Return or set the level."""
+        if level is not None:
+            self._pin.set(level)
+        found: int = self._pin.value()
+        return found
+
+
+class SimDigital(digitalio.DigitalInOut):  # type: ignore[misc]
+    """Blinka's DigitalInOut on a simulated pin."""
+
+    def __init__(self, pin: Any) -> None:
+        self._pin = KernelPin(pin.simulated, pin.id)
+        self.direction = digitalio.Direction.INPUT
+
+
+class SimAnalog(analogio.AnalogIn):  # type: ignore[misc]
+    """Blinka's AnalogIn on a simulated input."""
+
+    def __init__(self, pin: Any) -> None:
+        simulated, number = pin.simulated, pin.id
+        self._pin = SimpleNamespace(value=lambda: simulated.adc(number).read_u16())
+
+
+class SimSerial:
+    """The part of pyserial's Serial that we use."""
+
+    def __init__(self, simulated: SimBoard, number: int, baudrate: int) -> None:
+        self._port = simulated.uart(number, baudrate)
+        self._received = bytearray()
+
+    @property
+    def in_waiting(self) -> int:
+        """Bytes that can be read."""
+        buffer = bytearray(512)
+        self._received += buffer[: self._port.read_into(buffer)]
+        return len(self._received)
+
+    def read(self, size: int) -> bytes:
+        """Return up to size bytes."""
+        data = bytes(self._received[:size])
+        del self._received[:size]
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Send."""
+        self._port.write(data)
+
+    def close(self) -> None:
+        """Close it."""
+
+
+class SimWave:
+    """The part of Blinka's PWMOut that we use."""
+
+    def __init__(self, pin: Any, *, frequency: float, duty_cycle: int) -> None:
+        assert duty_cycle == 32768
+        self._pin = pin
+        pin.simulated.pwm(pin.id, round(frequency * 1000))
+
+    def deinit(self) -> None:
+        """End it."""
+        self._pin.simulated.pwm(self._pin.id, 0)
+
+
+WIRING = {
+    "i2c": {0: ("SCL", "SDA")},
+    "spi": {0: ("SCK", "MOSI", "MISO")},
+    "uart": {number: number for number in range(2)},
+    "adc": {number: f"D{number}" for number in range(3)},
+}
+
+
+def parts_of(simulated: SimBoard) -> Any:
+    """Return Blinka's modules as a board with this hardware would have them."""
+    pins = {f"D{n}": SimpleNamespace(id=n, simulated=simulated) for n in CS_PINS}
+    buses = {name: getattr(PINS, name) for name in ("SCL", "SDA", "SCK", "MOSI", "MISO")}
+    return SimpleNamespace(
+        board=SimpleNamespace(**pins, **buses),
+        busio=SimpleNamespace(
+            I2C=lambda *pins: _ending(busio.I2C(*pins), "_i2c", KernelI2c(simulated, 0)),
+            SPI=lambda *pins: _ending(busio.SPI(*pins), "_spi", KernelSpi(simulated, 0)),
+        ),
+        digitalio=SimpleNamespace(DigitalInOut=SimDigital, Pull=digitalio.Pull),
+        analogio=SimpleNamespace(AnalogIn=SimAnalog),
+        pwmio=SimpleNamespace(PWMOut=SimWave),
+        serial=SimpleNamespace(
+            Serial=lambda device, baudrate, timeout: SimSerial(simulated, device, baudrate)
+        ),
+    )
+
+
+def _ending(bus: Any, name: str, end: Any) -> Any:
+    setattr(bus, name, end)
+    return bus

@@ -1,0 +1,76 @@
+"""Runs one real driver on the real hardware port of MicroPython, as another process commands."""
+
+import asyncio  # before `time` is replaced: its own clock has no part in this
+import sys
+from array import array
+
+from tests.micropython.board import fake_machine, fake_onewire, fake_time
+from tests.micropython.board.far_wire import PowerLost, tell
+
+sys.modules["machine"] = fake_machine
+sys.modules["onewire"] = fake_onewire
+sys.modules["time"] = fake_time
+
+from agent import drivers  # noqa: E402
+from agent.drivers.errors import SensorError  # noqa: E402
+from agent.hal.on_micropython import MicropythonBoard  # noqa: E402
+
+assert asyncio
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+STATE = ("channels", "spacing_us", "poll_us", "samples_max", "overflows", "spacing_exact")
+
+
+class Device:
+    """One boot: the board, and the driver once it is made."""
+
+    def __init__(self) -> None:
+        self.board: Any = None
+        self.driver: Any = None
+        self.out = array("i")
+
+    def boot(self, wiring: "dict[str, Any]") -> None:
+        self.board = MicropythonBoard(wiring)
+        self.driver = None
+
+    def create(self, name: str, settings: "dict[str, Any]") -> None:
+        self.driver = drivers.create(name, self.board, settings)
+        self.out = array("i", bytes(4 * self.driver.samples_max * len(self.driver.channels)))
+
+    def read(self) -> "list[int]":
+        count = self.driver.read(self.out, self.board.clock.now_us())
+        return list(self.out[: count * len(self.driver.channels)])
+
+    def edge(self, number: int) -> None:
+        fake_machine.Pin.handlers[number]()
+
+    def call(self, name: str, *arguments: "Any") -> "Any":
+        return getattr(self.driver, name)(*arguments)
+
+    def state(self) -> "dict[str, Any]":
+        driver = self.driver
+        return {name: getattr(driver, name) for name in STATE if hasattr(driver, name)}
+
+
+def serve() -> None:
+    """Obey until the other process ends."""
+    device = Device()
+    result: dict[str, Any] = {"ready": sys.implementation.name}
+    while True:
+        name, arguments = tell(result)
+        try:
+            result = {"result": getattr(device, name)(*arguments)}
+        except SensorError as error:
+            result = {"sensor_error": (error.cause, error.remedy)}
+        except PowerLost:
+            device = Device()
+            result = {"power_lost": True}
+        except (ValueError, KeyError) as error:
+            result = {type(error).__name__: str(error)}
+        except Exception as error:
+            sys.print_exception(error, sys.stderr)  # type: ignore[attr-defined]
+            result = {"failed": repr(error)}
+        result["state"] = device.state()
