@@ -94,6 +94,15 @@ DRIVER_ROWS = {
         ("gauge_factor_milli", (100, 200_000), ABSENT, "100 to 200000"),
         ("shift", (0, 16), ABSENT, "0 to 16"),
     ),
+    "hx711": (
+        ("data_pin", _PIN, REQUIRED, "the number of a pin"),
+        ("clock_pin", _PIN, REQUIRED, "the number of a pin"),
+        ("rate_mhz", [10_000, 80_000], REQUIRED, "10000 or 80000, as its RATE pin is wired"),
+        ("full_n", (1, 10_000_000), REQUIRED, "the rated load of the cell in N"),
+        ("rated_uv_per_v", (100, 100_000), REQUIRED, "the output at full_n in uV for 1 V"),
+        ("gain", [128, 64, 32], ABSENT, "128, 64 or 32"),
+        ("shift", (0, 16), ABSENT, "0 to 16"),
+    ),
     "ads1115": (
         ("i2c", _BUS, REQUIRED, "the number of an I2C bus"),
         ("address", _ADDRESS, ABSENT, "8 to 119"),

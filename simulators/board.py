@@ -7,7 +7,10 @@ every call:
     I2C        fault, i2c_write(data, now_us), i2c_read_into(buf, now_us)
     SPI        fault, spi_transfer(out, into, now_us)
     UART       feed(now_us) -> bytes that came in since the last call; write(data)
+    output pin level(value, now_us)              the board drives it to 0 or 1
+    1-Wire     fault, onewire_reset, onewire_write, onewire_read: see simulators.onewire
     input pin  value(now_us) -> 0/1
+    pulses     edges(now_us) -> times of the falling edges since the last call, bounces and all
     ADC        value_u16(now_us) -> 0..65535
     PWM pin    pulses(start_us, rate_nhz)        a square wave of so many nanohertz began; 0: ended
 
@@ -25,6 +28,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from agent.hal.errors import ENODEV, ETIMEDOUT
+from agent.hal.pulse_filter import PulseFilter
+from simulators.onewire import OneWire
+from agent.hal.shift_in import ShiftIn
 
 Buffer = bytes | bytearray | memoryview
 WritableBuffer = bytearray | memoryview
@@ -216,6 +222,31 @@ class Pin:
         """Drive the pin to 0 or 1."""
         self._power.check()
         self._board.outputs[self._number] = 1 if value else 0
+        listener = self._board.pin_listeners.get(self._number)
+        if listener is not None:
+            listener.level(1 if value else 0, self._board.world_clock.now_us())
+
+
+class Pulses:
+    """Counts a pin's falling edges, as by interrupt: none is missed between two looks."""
+
+    def __init__(self, power: Power, world_clock: Any, model: Any, debounce_us: int) -> None:
+        self._power = power
+        self._world_clock = world_clock
+        self._model = model
+        self._filter = PulseFilter(debounce_us)
+        self._seen_us = -1
+        self.count()
+        self._filter.count = 0
+
+    def count(self) -> int:
+        """Return the edges that counted since it was made."""
+        self._power.check()
+        if self._model is not None:
+            for edge_us in self._model.edges(self._world_clock.now_us()):
+                self._filter.see(edge_us - self._seen_us if self._seen_us >= 0 else -1)
+                self._seen_us = edge_us
+        return self._filter.count
 
 
 class Adc:
@@ -333,7 +364,10 @@ class SimBoard:
         self.uarts: dict[int, Any] = {}
         self.pins: dict[int, Any] = {}
         self.adcs: dict[int, Any] = {}
+        self.onewires: dict[int, list[Any]] = {}
+        self._counters: dict[int, Pulses] = {}
         self.pwm_listeners: dict[int, Any] = {}
+        self.pin_listeners: dict[int, Any] = {}
         self.outputs: dict[int, int] = {}
         self.chips: list[Any] = []
         self.boots_count = 0
@@ -378,6 +412,25 @@ class SimBoard:
         self._power.check()
         assert mode in ("in", "out") and pull in ("up", "down", "none")
         return Pin(self, self._power, number, pull)
+
+    def shift_in(self, data: int, clock: int) -> ShiftIn:
+        """Return two pins that shift bits in."""
+        clock_pin = self.pin(clock, "out")
+        clock_pin.set(0)
+        return ShiftIn(self.pin(data, "in", "up"), clock_pin, self.clock.now_us)
+
+    def pulses(self, number: int, pull: str, debounce_us: int) -> Pulses:
+        """Return the counter of that pin's falling edges: always the same one in a boot."""
+        self._power.check()
+        if number not in self._counters:
+            model = self.pins.get(number)
+            self._counters[number] = Pulses(self._power, self.world_clock, model, debounce_us)
+        return self._counters[number]
+
+    def onewire(self, number: int) -> OneWire:
+        """Return the 1-Wire bus on that pin."""
+        self._power.check()
+        return OneWire(self._power, self.world_clock, self.onewires.get(number, []))
 
     def pwm(self, number: int, rate_mhz: int) -> None:
         """Put a square wave of rate_mhz millihertz on a pin, first edge now; 0 ends it."""
@@ -440,6 +493,7 @@ class SimBoard:
         self.reset_cause, self._next_cause = self._next_cause, "power_on"
         self.clock = Clock(self._power, self.world_clock, self.clock_error_ppm)
         self.outputs.clear()
+        self._counters.clear()
         for chip in self.chips:
             chip.power_on(self.world_clock.now_us())
 

@@ -33,6 +33,7 @@ DRIVERS = {
     "adxl345": "agent.drivers.adxl345:Adxl345",
     "mpu6050": "agent.drivers.mpu6050:Mpu6050",
     "nau7802": "agent.drivers.nau7802:Nau7802",
+    "hx711": "agent.drivers.hx711:Hx711",
     "ads1115": "agent.drivers.ads1115:Ads1115",
     "tmp117": "agent.drivers.tmp117:Tmp117",
     "a02yyuw": "agent.drivers.a02yyuw:A02yyuw",

@@ -28,6 +28,11 @@ the board's own.
         reset() -> bool                       whether somebody is present
         write(buf); read_into(buf)            bytes, least bit first
         search() -> list of bytes             the addresses (8 bytes) of all on the bus
+    board.shift_in(data, clock)               -> ShiftIn (agent/hal/shift_in.py) on two pins, data
+                                              an input with pull-up, clock an output at rest low
+        data() -> 0/1; rest(level)            level of the data pin; leave the clock pin so
+        read(pulses) -> int                   the bits, first one highest; -1 where a pulse was
+                                              over 50 us, so that the chip may be off
     board.pwm(number, rate_mhz)               square wave on a pin, rate in millihertz; 0 ends it
     board.adc(number)                         -> ADC; read_u16() -> 0..65535
     board.flash()                             -> Flash

@@ -14,6 +14,7 @@ CHIPS = {
     "adxl345": "simulators.chips.adxl345:Adxl345Chip",
     "mpu6050": "simulators.chips.mpu6050:Mpu6050Chip",
     "nau7802": "simulators.chips.nau7802:Nau7802Chip",
+    "hx711": "simulators.chips.hx711:Hx711Chip",
     "ads1115": "simulators.chips.ads1115:Ads1115Chip",
     "tmp117": "simulators.chips.tmp117:Tmp117Chip",
     "a02yyuw": "simulators.chips.a02yyuw:A02yyuwChip",
