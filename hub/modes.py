@@ -15,7 +15,7 @@ from protocols.vocabulary import MODE_NAMES, MODE_NORMAL, MODE_WATCH
 
 @dataclass(frozen=True)
 class Change:
-    """A change of mode and who made it why."""
+    """A change of mode and who made it why. reason: where a rule gives it, Japanese / English."""
 
     mode: int
     drill: bool
@@ -45,7 +45,8 @@ class Modes:
         self._calm_since_us = None
         if finding.mode <= self.mode:
             return None
-        return self._change(finding.mode, f"rule:{finding.rule}", finding.text_en)
+        reason = f"{finding.text_ja} / {finding.text_en}"
+        return self._change(finding.mode, f"rule:{finding.rule}", reason)
 
     def tick(self, now_us: int) -> Change | None:
         """Lower the mode by one step when nothing has asked for it for the dwell time."""
@@ -59,9 +60,9 @@ class Modes:
             return None
         self._calm_since_us = now_us
         self.drill = self.drill and self.mode > MODE_WATCH
-        return self._change(
-            self.mode - 1, "rule:calm", f"calm for {self._dwell_us // 1_000_000} s"
-        )
+        dwell_s = self._dwell_us // 1_000_000
+        reason = f"{dwell_s} 秒間 平穏 / calm for {dwell_s} s"
+        return self._change(self.mode - 1, "rule:calm", reason)
 
     def set(self, mode: int, drill: bool, actor: str, reason: str) -> Change:
         """Set by a person; counts as calm from now on."""

@@ -102,7 +102,8 @@ class Run:
         self._told: dict[str, Any] = {}  # the status whose news the log has
         self._resendable = 0
         self._connections = 0
-        self._is_connection_due = True
+        self._is_connection_due = True  # until something has arrived through it
+        self._accepted_count = 0
 
     def secret(self, name: str) -> bytes:
         """Return the secret of a device, the same for the same seed: nobody is protected by it."""
@@ -318,7 +319,7 @@ class Run:
 
     async def _expect_resent(self) -> None:
         """Count what the hub, once it reaches the platform again, cannot know to be there."""
-        self._is_connection_due = True
+        self._is_connection_due, self._accepted_count = True, self.view.platform.get("accepted", 0)
         self._resendable += await asyncio.to_thread(
             unknown_to_hub, self.archive_folder, self._store
         )
@@ -331,8 +332,9 @@ class Run:
             since_us = time.monotonic_ns() // 1000 - int(BREAK_NOTICED_S * 1e6)
             self._resendable += sum(one.arrival_us > since_us for one in self._archive.arrivals())
             self.say("hub: connected to the platform anew / 基盤へ再接続")
-        self._is_connection_due = self._is_connection_due and count == self._connections
         self._connections = count
+        if self.view.platform.get("accepted", 0) > self._accepted_count:
+            self._is_connection_due = False
 
     def _check_devices(self) -> None:
         for device in self.devices:
@@ -361,8 +363,8 @@ class Run:
                 self._tell_news(status)
                 self._told = self.view.status = status
         if self._archive is not None:
-            self._watch_connections()
             self.view.platform = self._archive.counts()
+            self._watch_connections()
 
     def _tell_news(self, status: dict[str, Any]) -> None:
         before = self._told

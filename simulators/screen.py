@@ -72,7 +72,7 @@ class Screen:
             f"{view.elapsed_s:.1f} / {view.seconds:.0f} s  {PHASES[view.phase]}",
         )
         yield head
-        yield Text(f"page 画面: {view.page}   Ctrl-C: end 終了", style="cyan")
+        yield self._page_and_rates()
         progress = Table.grid(expand=True)
         progress.add_row(
             ProgressBar(
@@ -83,9 +83,22 @@ class Screen:
         yield self._state()
         yield Text()
 
+    def _page_and_rates(self) -> RenderableType:
+        ingest = self._run.view.status.get("ingest", {})
+        readings, frames = (
+            _number(ingest.get(f"{name}_per_s")) for name in ("readings", "frames")
+        )
+        line = Table.grid(expand=True)
+        line.add_column(no_wrap=True)
+        line.add_column(justify="right", no_wrap=True)
+        line.add_row(
+            Text(f"page 画面: {self._run.view.page}", style="cyan"),
+            f"{readings} readings/s  {frames} frames/s",
+        )
+        return line
+
     def _state(self) -> RenderableType:
         view = self._run.view
-        ingest = view.status.get("ingest", {})
         uplink = (view.status.get("uplinks") or [{}])[0]
         word, style = MODES.get(view.status.get("mode", {}).get("mode", ""), ("-", "dim"))
         backlog = uplink.get("backlog", 0) + uplink.get("live", 0) if uplink else None
@@ -103,7 +116,7 @@ class Screen:
                 (_number(backlog), "bold yellow" if (backlog or 0) > BACKLOG_NORMAL_MAX else ""),
             ),
             f"platform 基盤 {view.platform.get('accepted', 0)} frames",
-            f"{_number(ingest.get('frames_per_s'))} frames/s",
+            "Ctrl-C: end 終了",
         )
         return state
 
