@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from array import array
+from collections.abc import Iterator
 from typing import Any
 
 from agent.drivers.errors import SensorError
@@ -33,13 +34,26 @@ class Hardware:
         self._ports: dict[int, Any] = {}
         self._received: dict[int, bytearray] = {}
         self._outputs: dict[int, int] = {}
+        self._watched: list[int] = []
+        self._edge_us: int | None = None  # while an interrupt is handled
 
     def answer(self, name: str, *arguments: Any) -> Any:
         """Return the answer; OSError and PowerLost as the board raises them."""
         return getattr(self, f"_{name}")(*arguments)
 
+    def due_edges(self) -> Iterator[int]:
+        """Step through the falling edges of all watched pins, each at its own time."""
+        for number in self._watched:
+            model = self.board.pins.get(number)
+            for edge_us in model.edges(self.board.world_clock.now_us()) if model else ():
+                self._edge_us = edge_us
+                yield number
+        self._edge_us = None
+
     def _now_us(self) -> int:
         self.board.clock.now_us()  # raises PowerLost
+        if self._edge_us is not None:
+            return self._edge_us
         now_us: int = self.board.world_clock.now_us()
         return now_us
 
@@ -55,6 +69,21 @@ class Hardware:
 
     def _watch_pin(self, number: int, pull: str) -> None:
         self.board.pin(number, "in", pull)
+        self._watched.append(number)
+
+    def _onewire_reset(self, number: int) -> bool:
+        return self.board.onewire(number).reset()
+
+    def _onewire_write(self, number: int, data: str) -> None:
+        self.board.onewire(number).write(bytes.fromhex(data))
+
+    def _onewire_read(self, number: int, size: int) -> str:
+        buffer = bytearray(size)
+        self.board.onewire(number).read_into(buffer)
+        return buffer.hex()
+
+    def _onewire_search(self, number: int) -> list[str]:
+        return [address.hex() for address in self.board.onewire(number).search()]
 
     def _i2c_write(self, bus: int, address: int, data: str) -> None:
         self.board.i2c(bus).writeto(address, bytes.fromhex(data))
@@ -191,7 +220,9 @@ class FarDriver:
         self._do("call", "set_rate", rate_mhz)
 
     def read(self, out: "array[int]", now_us: int) -> int:
-        """Read it, at the far side's own now."""
+        """Read it, at the far side's own now; interrupts come first."""
+        for number in self._hardware.due_edges():
+            self._do("edge", number)
         values = self._do("read")
         out[: len(values)] = array("i", values)
         return len(values) // len(self.channels)

@@ -26,6 +26,7 @@ from typing import Any
 from agent.hal.errors import ENODEV, ETIMEDOUT
 from agent.hal.file_flash import FileFlash
 from agent.hal.pulse_filter import PulseFilter
+from agent.hal.shift_in import ShiftIn
 
 WIRING: dict[str, Any] = {
     "i2c": {0: ("SCL", "SDA")},
@@ -263,6 +264,12 @@ class BlinkaBoard:
     def onewire(self, number: int) -> Any:
         """Raise OSError ENODEV: see the module."""
         raise OSError(ENODEV, "Linux has no 1-Wire at a program's own pins")
+
+    def shift_in(self, data: int, clock: int) -> ShiftIn:
+        """Return two pins that shift bits in; what Linux stretches too far reads -1."""
+        clock_pin = self.pin(clock, "out")
+        clock_pin.set(0)
+        return ShiftIn(self.pin(data, "in", "up"), clock_pin, self.clock.now_us)
 
     def pwm(self, number: int, rate_mhz: int) -> None:
         """Put a square wave of rate_mhz millihertz on a pin; 0 ends it."""

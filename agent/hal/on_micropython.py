@@ -22,6 +22,7 @@ import machine
 
 from agent.hal.errors import ENODEV, ETIMEDOUT
 from agent.hal.pulse_filter import PulseFilter
+from agent.hal.shift_in import ShiftIn
 from protocols.portable import const
 
 TYPE_CHECKING = False
@@ -181,9 +182,7 @@ class OneWire:
     """A 1-Wire bus on a pin, by MicroPython's own `onewire`."""
 
     def __init__(self, pin: "Any") -> None:
-        import onewire
-
-        self._bus = onewire.OneWire(pin)
+        self._bus = __import__("onewire").OneWire(pin)  # only where it is needed
 
     def reset(self) -> bool:
         """Reset the bus; return whether somebody is present."""
@@ -274,6 +273,17 @@ class MicropythonBoard:
     def onewire(self, number: int) -> OneWire:
         """Return the 1-Wire bus on that pin."""
         return OneWire(machine.Pin(number))
+
+    def shift_in(self, data: int, clock: int) -> ShiftIn:
+        """Return two pins that shift bits in, without an interrupt in between."""
+        clock_pin = Pin(machine.Pin(clock, machine.Pin.OUT, value=0))
+        return ShiftIn(
+            self.pin(data, "in", "up"),
+            clock_pin,
+            time.ticks_us,
+            hold=machine.disable_irq,
+            release=machine.enable_irq,
+        )
 
     def pwm(self, number: int, rate_mhz: int) -> None:
         """Put a square wave on a pin; 0 ends it. ValueError: not whole Hz, as `machine` needs."""
