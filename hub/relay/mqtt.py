@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import random
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -103,6 +104,8 @@ class MqttUplink:
             keepalive=settings["keepalive_s"],
             timeout=2 * settings["keepalive_s"],
             max_inflight_messages=PUBLISHES_MAX,
+            # Else a small bundle waits until the one before it is acknowledged.
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
             **extra,
         )
 
