@@ -168,6 +168,12 @@ DRIVER_ROWS = {
         ("height_mm", _ANY, REQUIRED, "height of the sensor above the datum in mm"),
         ("every_ms", (100, 86_400_000), ABSENT, "100 to 86400000"),
     ),
+    "ds18b20": (
+        ("pin", _PIN, REQUIRED, "the number of a pin"),
+        ("rom", "text", ABSENT, "the sensor's address, 16 hexadecimal digits"),
+        ("bits", (9, 12), ABSENT, "9 to 12"),
+        ("every_ms", (1000, 86_400_000), ABSENT, "1000 to 86400000"),
+    ),
 }
 
 

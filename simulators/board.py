@@ -28,9 +28,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from agent.hal.errors import ENODEV, ETIMEDOUT
-from agent.hal.pulse_filter import PulseFilter
-from simulators.onewire import OneWire
 from agent.hal.shift_in import ShiftIn
+from simulators.onewire import OneWire
+from simulators.pulses import Pulses
 
 Buffer = bytes | bytearray | memoryview
 WritableBuffer = bytearray | memoryview
@@ -225,28 +225,6 @@ class Pin:
         listener = self._board.pin_listeners.get(self._number)
         if listener is not None:
             listener.level(1 if value else 0, self._board.world_clock.now_us())
-
-
-class Pulses:
-    """Counts a pin's falling edges, as by interrupt: none is missed between two looks."""
-
-    def __init__(self, power: Power, world_clock: Any, model: Any, debounce_us: int) -> None:
-        self._power = power
-        self._world_clock = world_clock
-        self._model = model
-        self._filter = PulseFilter(debounce_us)
-        self._seen_us = -1
-        self.count()
-        self._filter.count = 0
-
-    def count(self) -> int:
-        """Return the edges that counted since it was made."""
-        self._power.check()
-        if self._model is not None:
-            for edge_us in self._model.edges(self._world_clock.now_us()):
-                self._filter.see(edge_us - self._seen_us if self._seen_us >= 0 else -1)
-                self._seen_us = edge_us
-        return self._filter.count
 
 
 class Adc:

@@ -43,6 +43,7 @@ DRIVERS = {
     "pressure_mat": "agent.drivers.pressure_mat:PressureMat",
     "pressure_level": "agent.drivers.pressure_level:PressureLevel",
     "mb7389": "agent.drivers.mb7389:Mb7389",
+    "ds18b20": "agent.drivers.ds18b20:Ds18b20",
 }
 
 

@@ -24,6 +24,7 @@ CHIPS = {
     "pressure_mat": "simulators.chips.pressure_mat:PressureMatChip",
     "pressure_level": "simulators.chips.pressure_level:PressureLevelChip",
     "mb7389": "simulators.chips.mb7389:Mb7389Chip",
+    "ds18b20": "simulators.chips.ds18b20:Ds18b20Chip",
 }
 
 
