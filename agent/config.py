@@ -58,6 +58,7 @@ _ADDRESS = (8, 119)
 _ANY = (-NUMBER_MAX, NUMBER_MAX)
 _U16 = (0, 65535)
 _NAU7802_RATES = [10_000, 20_000, 40_000, 80_000, 320_000]
+_ADS1220_RATES = [20_000, 45_000, 90_000, 175_000, 330_000, 600_000, 1_000_000]
 _TMP117_RATES = [8000, 4000, 2000, 1000, 250, 125]
 _SPI_OR_I2C = (
     ("spi", _BUS, ABSENT, "the number of an SPI bus"),
@@ -89,6 +90,17 @@ DRIVER_ROWS = {
         ("i2c", _BUS, REQUIRED, "the number of an I2C bus"),
         ("address", _ADDRESS, ABSENT, "8 to 119"),
         ("rate_mhz", _NAU7802_RATES, REQUIRED, "10000, 20000, 40000, 80000 or 320000"),
+        ("gain", [1, 2, 4, 8, 16, 32, 64, 128], ABSENT, "1, 2, 4 .. 128"),
+        ("arms", [1, 2, 4], ABSENT, "1, 2 or 4"),
+        ("gauge_factor_milli", (100, 200_000), ABSENT, "100 to 200000"),
+        ("shift", (0, 16), ABSENT, "0 to 16"),
+    ),
+    "ads1220": (
+        ("spi", _BUS, REQUIRED, "the number of an SPI bus"),
+        ("cs", _PIN, REQUIRED, "the number of the chip select pin"),
+        ("drdy_pin", _PIN, REQUIRED, "the number of the pin that its DRDY is wired to"),
+        ("rate_mhz", _ADS1220_RATES, REQUIRED, "20000, 45000, 90000, 175000 .. 1000000"),
+        ("input", [0, 1], ABSENT, "0 or 1"),
         ("gain", [1, 2, 4, 8, 16, 32, 64, 128], ABSENT, "1, 2, 4 .. 128"),
         ("arms", [1, 2, 4], ABSENT, "1, 2 or 4"),
         ("gauge_factor_milli", (100, 200_000), ABSENT, "100 to 200000"),
@@ -173,6 +185,12 @@ DRIVER_ROWS = {
         ("rom", "text", ABSENT, "the sensor's address, 16 hexadecimal digits"),
         ("bits", (9, 12), ABSENT, "9 to 12"),
         ("every_ms", (1000, 86_400_000), ABSENT, "1000 to 86400000"),
+    ),
+    "tipping_bucket": (
+        ("pin", _PIN, REQUIRED, "the number of a pin"),
+        ("tip_um", (1, 100_000), ABSENT, "the rain of one tip in um"),
+        ("debounce_ms", (0, 10_000), ABSENT, "0 to 10000"),
+        ("every_ms", (100, 86_400_000), ABSENT, "100 to 86400000"),
     ),
 }
 

@@ -33,6 +33,7 @@ DRIVERS = {
     "adxl345": "agent.drivers.adxl345:Adxl345",
     "mpu6050": "agent.drivers.mpu6050:Mpu6050",
     "nau7802": "agent.drivers.nau7802:Nau7802",
+    "ads1220": "agent.drivers.ads1220:Ads1220",
     "hx711": "agent.drivers.hx711:Hx711",
     "ads1115": "agent.drivers.ads1115:Ads1115",
     "tmp117": "agent.drivers.tmp117:Tmp117",
@@ -44,6 +45,7 @@ DRIVERS = {
     "pressure_level": "agent.drivers.pressure_level:PressureLevel",
     "mb7389": "agent.drivers.mb7389:Mb7389",
     "ds18b20": "agent.drivers.ds18b20:Ds18b20",
+    "tipping_bucket": "agent.drivers.tipping_bucket:TippingBucket",
 }
 
 

@@ -14,6 +14,7 @@ CHIPS = {
     "adxl345": "simulators.chips.adxl345:Adxl345Chip",
     "mpu6050": "simulators.chips.mpu6050:Mpu6050Chip",
     "nau7802": "simulators.chips.nau7802:Nau7802Chip",
+    "ads1220": "simulators.chips.ads1220:Ads1220Chip",
     "hx711": "simulators.chips.hx711:Hx711Chip",
     "ads1115": "simulators.chips.ads1115:Ads1115Chip",
     "tmp117": "simulators.chips.tmp117:Tmp117Chip",
@@ -25,6 +26,7 @@ CHIPS = {
     "pressure_level": "simulators.chips.pressure_level:PressureLevelChip",
     "mb7389": "simulators.chips.mb7389:Mb7389Chip",
     "ds18b20": "simulators.chips.ds18b20:Ds18b20Chip",
+    "tipping_bucket": "simulators.chips.tipping_bucket:TippingBucketChip",
 }
 
 

@@ -37,6 +37,8 @@ class Hx711Chip(Chip):
     ) -> None:
         super().__init__(clock, signal, seed, options)
         self.offset_v = self.piece_error(OFFSET_V, 3 * OFFSET_V)
+        self._pulses = 0  # of the reading under way, or of the last one
+        self._is_ready = False
 
     def attach(self, board: Any, settings: dict[str, Any]) -> None:
         """Wire it to settings "data_pin" and "clock_pin"; RATE as "rate_mhz" says."""
@@ -108,8 +110,8 @@ class Hx711Chip(Chip):
     def _settle(self, now_us: int) -> None:
         self._ticker = Ticker(now_us, self.true_rate_nhz(self._rate_mhz))
         self._made = 0
-        self._pulses: int = 0  # of the reading under way, or of the last one
-        self._is_ready: bool = False
+        self._pulses = 0
+        self._is_ready = False
 
     def _convert(self, t_us: int) -> int:
         """Return the 24 bits of the signal at t_us."""
