@@ -192,6 +192,11 @@ DRIVER_ROWS = {
         ("debounce_ms", (0, 10_000), ABSENT, "0 to 10000"),
         ("every_ms", (100, 86_400_000), ABSENT, "100 to 86400000"),
     ),
+    "ld2410": (
+        ("uart", _BUS, REQUIRED, "the number of a serial port"),
+        ("baudrate", (9600, 460_800), ABSENT, "9600 to 460800"),
+        ("every_ms", (100, 86_400_000), ABSENT, "100 to 86400000"),
+    ),
 }
 
 

@@ -46,6 +46,7 @@ DRIVERS = {
     "mb7389": "agent.drivers.mb7389:Mb7389",
     "ds18b20": "agent.drivers.ds18b20:Ds18b20",
     "tipping_bucket": "agent.drivers.tipping_bucket:TippingBucket",
+    "ld2410": "agent.drivers.ld2410:Ld2410",
 }
 
 

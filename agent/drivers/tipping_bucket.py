@@ -5,8 +5,8 @@ reading is the sum since the board's start, not the rain of its interval: where 
 the next one still has its rain, and a change of mode loses none.
 
 The contact stays closed for about 0.1 s and bounces when it closes and when it opens; the
-debounce time must be longer than that. Even 0.2 mm a tip and 1000 mm/h of rain (more than twice the
-most that was ever measured over an hour) leave 0.72 s between tips.
+debounce time must be longer than that. Even 0.2 mm a tip and 1000 mm/h of rain (more than twice
+the most that was ever measured over an hour) leave 0.72 s between tips.
 """
 
 from agent.drivers.errors import SensorError

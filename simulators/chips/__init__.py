@@ -27,6 +27,7 @@ CHIPS = {
     "mb7389": "simulators.chips.mb7389:Mb7389Chip",
     "ds18b20": "simulators.chips.ds18b20:Ds18b20Chip",
     "tipping_bucket": "simulators.chips.tipping_bucket:TippingBucketChip",
+    "ld2410": "simulators.chips.ld2410:Ld2410Chip",
 }
 
 

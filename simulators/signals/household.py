@@ -60,3 +60,29 @@ class Held:
 
     def sample(self, t_us: int) -> float:
         return 1.0 if any(0 <= t_us - at_us < self._hold_us for at_us in self._at_us) else 0.0
+
+
+class Presence:
+    """Somebody in a radar's sight: (here, moving, distance in m), the first two 1.0 or 0.0."""
+
+    def __init__(
+        self,
+        motion: Motion,
+        *,
+        seed: int,
+        away: Sequence[tuple[int, int]] = (),
+        distance_m: tuple[float, float] = (0.8, 4.5),
+    ) -> None:
+        """motion: when the person moves. away: (from t_us, until t_us) out of the room.
+        distance_m: nearest and farthest place; another one for each slot with motion.
+        """
+        self._motion = motion
+        self._seed = seed
+        self._away = tuple(away)
+        self._distance_m = distance_m
+
+    def sample(self, t_us: int) -> tuple[float, float, float]:
+        if any(from_us <= t_us < until_us for from_us, until_us in self._away):
+            return 0.0, 0.0, 0.0
+        dice = random.Random(f"place {self._seed} {t_us // SLOT_US}")
+        return 1.0, self._motion.sample(t_us), dice.uniform(*self._distance_m)

@@ -65,7 +65,8 @@ def test_sum_goes_on_after_another_start() -> None:
 def test_scale_is_the_rain_of_one_tip() -> None:
     for tip_um, expected in ((500, (-4, 5)), (200, (-4, 2)), (254, (-6, 254))):
         _, unit, exponent, multiplier = started(tip_um=tip_um)[1].channels[0]
-        assert (unit, exponent, multiplier) == ("m", *expected)
+        assert unit == "m"
+        assert (exponent, multiplier) == expected
 
 
 def test_pin_is_pulled_up_and_debounced() -> None:
