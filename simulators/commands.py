@@ -1,6 +1,7 @@
 """`hinomi demo` and `hinomi sim`: the real system on simulated chips, networks and platforms."""
 
 import asyncio
+import json
 import random
 import signal
 from pathlib import Path
@@ -108,6 +109,60 @@ def platform(
     from simulators.platform import platform as run_platform
 
     run_platform(archive=archive, keys=keys, port=port, broker=broker, ready_file=ready_file)
+
+
+@app.command("chips")
+def chips(
+    name: Annotated[str | None, typer.Argument(help="Only this one, with its registers.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, registers and all.")] = False,
+) -> None:
+    """List the models of chips and their registers. / センサ模型の一覧
+
+    Example: hinomi sim chips tmp117
+    """
+    from simulators.chips import CHIPS
+    from simulators.chips.catalogue import describe
+    from simulators.sensor_view import chip_lines
+
+    if name is not None and name not in CHIPS:
+        raise UsageError(f"There is no model {name!r}.", f"Take one of: {', '.join(CHIPS)}.")
+    found = [describe(each) for each in ([name] if name else CHIPS)]
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    for line in chip_lines(found, is_whole=name is not None):
+        typer.echo(line)
+
+
+@app.command("board")
+def board(
+    profile: Annotated[str, typer.Argument(help="A device profile, such as bridge-node.")],
+    seconds: Annotated[int, typer.Option(min=1, max=86_400, help="How long, world time.")] = 30,
+    scenario: Annotated[str, typer.Option(help="The world that it stands in.")] = "quake-flood",
+    seed: Annotated[int, typer.Option(help="Seed of the world.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON, without waiting.")] = False,
+) -> None:
+    """Show what a board with these chips reads, live. / 模擬ボードの計測値を表示する
+
+    Example: hinomi sim board bridge-node --seconds 60
+    """
+    from boards.profiles import device_profiles
+    from simulators.sensor_view import BoardView, show
+
+    if profile not in device_profiles():
+        known = ", ".join(device_profiles())
+        raise UsageError(f"There is no profile {profile!r}.", f"Take one of: {known}.")
+    try:
+        view = BoardView(profile, scenario, seed)
+    except IndexError:
+        raise UsageError(
+            f"No {profile} stands in the scenario {scenario}.", "Name another with --scenario."
+        ) from None
+    if as_json:
+        view.advance(seconds)
+        typer.echo(json.dumps(view.report()))
+    else:
+        show(view, seconds)
 
 
 class UsageError(Exception):

@@ -99,6 +99,8 @@ class SimDevice:
         self._clock = clock
         self.board = SimBoard(clock, [(self.chips[name], self.rows[name]) for name in self.rows])
         self.drivers = {name: self._driver(row) for name, row in self.rows.items()}
+        started_us = clock.now_us()
+        self._due_us = {name: started_us + each.poll_us for name, each in self.drivers.items()}
 
     def run(self, seconds: float) -> dict[str, list[tuple[float, ...]]]:
         """Return channel name -> (seconds of the world, SI value) of what is read in that time.
@@ -107,7 +109,7 @@ class SimDevice:
         """
         until_us = self._clock.now_us() + round(seconds * 1_000_000)
         made: dict[str, list[tuple[float, ...]]] = {}
-        due_us = {name: self._clock.now_us() + d.poll_us for name, d in self.drivers.items()}
+        due_us = self._due_us
         while (next_us := min(due_us.values())) <= until_us:
             self._clock.advance(max(0, next_us - self._clock.now_us()))
             for name, driver in self.drivers.items():

@@ -2,7 +2,7 @@
 //
 //   node tests/micropython/serve.mjs MICROPYTHON_MJS
 //
-// tests/micropython/board/far_side.py runs on it. What that says to the module `wire` goes out as
+// tests/micropython/board/far_side.py runs on it. What that says to the module `far_line` goes out as
 // one line on stdout; the next line from stdin is the answer. Ends with stdin.
 
 import { readdirSync, readFileSync, readSync, writeSync } from "node:fs";
@@ -47,5 +47,5 @@ for (const folder of ["protocols", "agent"]) {
   copy(micropython.FS, path.join(REPOSITORY, folder), `/${folder}`);
 }
 copy(micropython.FS, path.join(HERE, "board"), "/tests/micropython/board");
-micropython.registerJsModule("wire", { exchange });
+micropython.registerJsModule("far_line", { exchange });
 micropython.runPython('import sys\nsys.path.insert(0, "/")\nfrom tests.micropython.board.far_side import serve\nserve()');

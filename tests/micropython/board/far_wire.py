@@ -2,7 +2,7 @@
 
 import json
 
-import wire
+import far_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ class PowerLost(BaseException):
 
 def ask(*question: object) -> "Any":
     """Return the answer to a question about the hardware; OSError as the bus raises it."""
-    answer = json.loads(wire.exchange(json.dumps({"ask": question})))
+    answer = json.loads(far_line.exchange(json.dumps({"ask": question})))
     if "errno" in answer:
         raise OSError(answer["errno"])
     if "power_lost" in answer:
@@ -25,4 +25,4 @@ def ask(*question: object) -> "Any":
 
 def tell(result: object) -> "Any":
     """Hand over the result of a command; return the next command."""
-    return json.loads(wire.exchange(json.dumps(result)))
+    return json.loads(far_line.exchange(json.dumps(result)))
