@@ -15,8 +15,9 @@ log = logging.getLogger(__name__)
 UNSENT_SIZE_MAX = 256 * 1024
 
 
-# What is read at once. One buffer serves all connections, for what is read is taken before the next read: fresh
-# ones for each would leave holes in the heap (measured: 10 MB with 50 devices at full speed).
+# What is read at once. One buffer serves all connections, for what is read is taken before the
+# next read: fresh ones for each leave holes in the heap (measured: 10 MB with 50 devices at full
+# speed).
 READ_SIZE_MAX = 64 * 1024
 
 

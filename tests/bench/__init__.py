@@ -1,1 +1,1 @@
-"""Benchmarks: `python -m tests.bench [PART ..]`; each part measures real programs and names its figures."""
+"""Benchmarks of real programs: `python -m tests.bench [PART ..]`."""

@@ -18,7 +18,9 @@ PARTS = {
 def main() -> None:
     """Run the chosen parts, or all."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all when none is named")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all when none is named"
+    )
     chosen = parser.parse_args().parts or list(PARTS)
     unknown = [name for name in chosen if name not in PARTS]
     if unknown:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 
 class Figures:
-    """Collects runs by key. A key starts with the part it measures; its unit is that of the first run."""
+    """Collects runs by key. A key starts with the part it measures."""
 
     def __init__(self) -> None:
         self._units: dict[str, str] = {}

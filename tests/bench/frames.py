@@ -1,4 +1,4 @@
-"""The load of all benchmarks of the hub: frames of 100 readings, about 450 bytes, sealed beforehand."""
+"""The load of all benchmarks of the hub: frames of 100 readings, sealed beforehand."""
 
 from dataclasses import dataclass
 

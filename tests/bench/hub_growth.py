@@ -1,4 +1,4 @@
-"""What a large store costs: memory at a thousand and at a million stored frames, and the start with a million."""
+"""What a large store costs: memory from a thousand to a million frames, and time to start."""
 
 import time
 from pathlib import Path

@@ -1,7 +1,8 @@
-"""How fast and how late: frames of 50 devices through a real hub to a real mosquitto, and beside it a mosquitto bridge.
+"""How fast and how late: 50 devices, a real hub, a real mosquitto; beside it a mosquitto bridge.
 
-Every figure counts from the first frame sent until the last one was seen upstream and all were acknowledged, whichever
-came later; a frame that was acknowledged and never arrived, or arrived twice, is counted and shown.
+Every figure counts from the first frame sent until the last one was seen upstream and all were
+acknowledged, whichever came later. A frame that was acknowledged and never arrived, or arrived
+twice, is counted and shown.
 """
 
 import selectors
@@ -24,11 +25,12 @@ FORK = get_context("fork")
 ROUNDS = 3
 FRAMES_EACH = 4000  # 200,000 in all: some seconds
 FRAMES_EACH_DURABLE = 300  # a bridge that saves on each change does not take more in that time
-# What may be under way through a mosquitto bridge. It drops beyond the 1,000 messages of its default
-# max_queued_messages, so its generator must wait; ours need not.
-BRIDGE_AHEAD = 900
-BRIDGE_PLAIN: tuple[str, ...] = ()
-BRIDGE_DURABLE = ("persistence true", "autosave_on_changes true", "autosave_interval 1")
+# What may be under way through a mosquitto bridge; its generator must wait, ours need not. With
+# its default bound of 1,000 queued messages version 2.0.11 drops some even of a hundred under way,
+# so that bound is lifted.
+BRIDGE_AHEAD = 1000
+BRIDGE = ("max_queued_messages 0",)
+BRIDGE_DURABLE = (*BRIDGE, "persistence true", "autosave_on_changes true", "autosave_interval 1")
 SENDER = b"bench-"
 
 
@@ -37,7 +39,7 @@ def measure(figures: Figures, folder: Path) -> None:
     for number in range(ROUNDS):
         figures.add("hub.load_generator_frames_per_s", sink_frames_per_s(), "frames/s")
         ours = hub_frames_per_s(figures, folder / f"speed-{number}")
-        plain = bridge_frames_per_s(folder / f"plain-{number}", BRIDGE_PLAIN, FRAMES_EACH)
+        plain = bridge_frames_per_s(folder / f"plain-{number}", BRIDGE, FRAMES_EACH)
         durable = bridge_frames_per_s(
             folder / f"durable-{number}", BRIDGE_DURABLE, FRAMES_EACH_DURABLE
         )
@@ -78,7 +80,7 @@ def hub_frames_per_s(figures: Figures, folder: Path) -> float:
 
 
 def measure_latency(figures: Figures, folder: Path) -> None:
-    """Measure 500 frames a second: from handing a frame to the kernel until it is seen upstream."""
+    """Measure 500 frames a second: from the device's kernel until a frame is seen upstream."""
     upstream = Mosquitto(folder / "upstream", settings=UPSTREAM)
     hub = Hub(folder / "hub", upstream.port)
     try:
@@ -97,7 +99,7 @@ def measure_latency(figures: Figures, folder: Path) -> None:
 
 
 def measure_drain(figures: Figures, folder: Path) -> None:
-    """Fill the hub while there is no broker, then start one; frames a second from the first to the last."""
+    """Fill the hub while there is no broker, then start one: from the first frame to the last."""
     port = free_port()
     hub = Hub(folder / "hub", port)
     upstream = None

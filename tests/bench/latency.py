@@ -1,4 +1,4 @@
-"""500 frames a second, evenly: a frame of the next device every two milliseconds, and when each was sent."""
+"""500 frames a second, evenly: every two milliseconds one of the next device, and when it went."""
 
 import time
 from multiprocessing import get_context

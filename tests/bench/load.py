@@ -1,8 +1,9 @@
-"""The load generator: a few processes, each with a share of the devices, that send what was sealed beforehand.
+"""The load generator: a few processes that send, for 50 devices, what was sealed beforehand.
 
-Each connection keeps up to `window` frames unacknowledged (far more than a real device does) and hands the kernel as
-many at a time as it takes, so that a frame costs the generator well under a microsecond of sending. Acknowledgements
-are read but not verified: the session's code is checked once, at its start.
+Each connection keeps up to `window` frames unacknowledged (far more than a real device does) and
+hands the kernel as many at a time as it takes, so that a frame costs the generator well under a
+microsecond of sending. Acknowledgements are read but not verified: the session's code is checked
+once, at its start.
 """
 
 import os
@@ -10,6 +11,7 @@ import select
 import socket
 import time
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import Any
@@ -32,8 +34,8 @@ STALLED_S = 20.0
 class Load:
     """What to send. kind: "hub", "mqtt" or "sink" (which never answers).
 
-    count: frames of each device. window: unacknowledged frames of each device. ahead: frames that all together may
-    be sent and not yet seen upstream (0: no bound); where nothing else keeps a broker from dropping.
+    count: frames of each device. window: unacknowledged frames of each device. ahead: frames that
+    all together may be sent and not yet seen upstream (0: no bound).
     """
 
     port: int
@@ -120,14 +122,19 @@ class SinkConnection:
         return 0
 
 
-CONNECTIONS = {"hub": HubConnection, "mqtt": MqttConnection, "sink": SinkConnection}
+Connection = HubConnection | MqttConnection | SinkConnection
+CONNECTIONS: dict[str, Callable[[int, Load], Connection]] = {
+    "hub": HubConnection,
+    "mqtt": MqttConnection,
+    "sink": SinkConnection,
+}
 
 
 @dataclass
 class _Sender:
     """How far one connection is."""
 
-    connection: HubConnection | MqttConnection | SinkConnection
+    connection: Connection
     sent_size: int = 0
     acked: int = 0
     view: memoryview = field(init=False)
@@ -137,7 +144,7 @@ class _Sender:
         self.connection.link.setblocking(False)
 
     def send(self, frames_max: int) -> int:
-        """Send up to frame number frames_max, as much as the kernel takes; return whole frames newly sent."""
+        """Send up to frame frames_max, as the kernel takes them; return how many became whole."""
         ends = self.connection.stream.ends
         end = ends[min(frames_max, len(ends)) - 1] if frames_max > 0 else 0
         before = bisect_right(ends, self.sent_size)
@@ -164,7 +171,7 @@ class Generator:
         self._processes = []
         for share in range(PROCESSES_COUNT):
             ours, theirs = FORK.Pipe()
-            arguments = (load, share, self._go, theirs, (self._sent, seen))
+            arguments = (load, share, theirs, (self._go, self._sent, seen))
             process = FORK.Process(target=_drive, args=arguments, daemon=True)
             process.start()
             theirs.close()
@@ -187,14 +194,14 @@ class Generator:
         )
 
 
-def _drive(load: Load, share: int, go: Any, pipe: Any, shared: tuple[Any, Any]) -> None:
+def _drive(load: Load, share: int, pipe: Any, shared: tuple[Any, Any, Any]) -> None:
     numbers = range(share, load.devices, PROCESSES_COUNT)
     make = CONNECTIONS[load.kind]
     senders = [_Sender(make(number, load)) for number in numbers]
     pipe.send("ready")
-    go.wait()
+    shared[0].wait()
     cpu_s, first_s = time.process_time(), time.monotonic()
-    last_ack_s = _send_all(load, senders, share, shared)
+    last_ack_s = _send_all(load, senders, share, shared[1:])
     acked = sum(sender.acked for sender in senders)
     pipe.send(Sent(first_s, last_ack_s, acked, time.process_time() - cpu_s))
     for sender in senders:
@@ -226,8 +233,9 @@ def _push(load: Load, sender: _Sender, share: int, shared: tuple[Any, Any]) -> N
     sent, seen = shared
     limit = load.count if load.kind == "sink" else sender.acked + load.window
     if load.ahead:
+        # Each process by itself: what is divided cannot be taken twice.
         room = load.ahead - (sum(sent) - seen.value)
-        limit = min(limit, sender.sent() + max(0, room))
+        limit = min(limit, sender.sent() + max(0, room // PROCESSES_COUNT))
     sent[share] += sender.send(limit)
 
 

@@ -1,4 +1,4 @@
-"""Just enough MQTT 3.1.1 (OASIS, 2014) for a load generator that costs next to nothing a message."""
+"""Just enough MQTT 3.1.1 (OASIS, 2014) for a load generator that costs next to nothing."""
 
 import socket
 import struct
@@ -48,8 +48,8 @@ def subscribe(link: socket.socket, topic: str) -> None:
         raise ConnectionError(f"subscription refused: {answer.hex()}")
 
 
-def take_publishes(buffer: bytearray) -> list[tuple[int, bytes]]:
-    """Remove the whole packets from buffer; return (size of topic, body after it) of each PUBLISH of QoS 0."""
+def take_publishes(buffer: bytearray) -> list[bytes]:
+    """Remove the whole packets from buffer; return the payload of each PUBLISH of QoS 0."""
     found = []
     at = 0
     view = memoryview(buffer)
@@ -67,7 +67,7 @@ def take_publishes(buffer: bytearray) -> list[tuple[int, bytes]]:
             break
         if buffer[at] >> 4 == PUBLISH:
             topic_size = buffer[start] << 8 | buffer[start + 1]
-            found.append((topic_size, bytes(view[start + 2 + topic_size : start + size])))
+            found.append(bytes(view[start + 2 + topic_size : start + size]))
         at = start + size
     view.release()
     del buffer[:at]

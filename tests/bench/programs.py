@@ -1,4 +1,4 @@
-"""The programs under test, on free ports of this machine: the hub and mosquitto; and what they use."""
+"""The programs under test, on free ports of this machine: the hub and mosquitto."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from getpass import getuser
 from pathlib import Path
 from typing import IO, Any
 
@@ -64,9 +65,10 @@ class Mosquitto(Program):
     def __init__(self, folder: Path, *, port: int = 0, settings: tuple[str, ...] = ()) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
-        rows = ["allow_anonymous true", f"listener {self.port} 127.0.0.1", *settings]
+        # As who we are: started by root it would become a user that may not write here.
+        rows = [f"user {getuser()}", "allow_anonymous true", f"listener {self.port} 127.0.0.1"]
         path = folder / "mosquitto.conf"
-        path.write_text("\n".join(rows) + "\n")
+        path.write_text("\n".join((*rows, *settings)) + "\n")
         super().__init__([need("mosquitto"), "-c", str(path)], folder / "mosquitto.log")
         self._wait()
 
@@ -82,8 +84,9 @@ class Mosquitto(Program):
                 time.sleep(0.02)
 
 
-# An upstream that never drops what a slow reader has not taken yet.
-UPSTREAM = ("max_queued_messages 0", "max_queued_bytes 0")
+# An upstream that never drops what a slow reader has not taken yet, nor holds a small message
+# back for 40 ms.
+UPSTREAM = ("max_queued_messages 0", "max_queued_bytes 0", "set_tcp_nodelay true")
 
 
 class Hub(Program):
@@ -113,7 +116,11 @@ class Hub(Program):
 
 
 def _set_up(folder: Path, uplink_port: int) -> None:
-    ports = {("ingest", "port"): 0, ("console", "port"): free_port(), ("uplink", "port"): uplink_port}
+    ports = {
+        ("ingest", "port"): 0,
+        ("console", "port"): free_port(),
+        ("uplink", "port"): uplink_port,
+    }
     config.init(folder, dict(ports))
     for number in range(DEVICES_COUNT):
         device = config.Device(device_name(number), secret_of(number), "other")

@@ -1,7 +1,7 @@
 """The far end of the line: a process that counts what arrives at the upstream broker, and when.
 
-It keeps the messages and looks into the frames only when all is over, so that it takes little of the machine while
-the clock runs.
+It keeps the messages and looks into the frames only when all is over, so that it takes little of
+the machine while the clock runs.
 """
 
 import time
@@ -21,7 +21,7 @@ Identity = tuple[bytes, int, int]
 
 @dataclass
 class Arrivals:
-    """What arrived. first_s, last_s: monotonic times of the first and last message with a device's frame."""
+    """What arrived. first_s, last_s: monotonic times of the first and last frame of a device."""
 
     first_s: float
     last_s: float
@@ -35,7 +35,7 @@ class Subscriber:
     def __init__(self, port: int, *, bundled: bool = True, keep: bool = True) -> None:
         self._seen = FORK.RawValue("q", 0)
         self._pipe, theirs = FORK.Pipe()
-        arguments = (port, bundled, keep, self._seen, theirs)
+        arguments = (port, (bundled, keep), self._seen, theirs)
         self._process = FORK.Process(target=_count, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
@@ -46,8 +46,8 @@ class Subscriber:
         """The shared counter."""
         return self._seen
 
-    def wait(self, count: int, quiet_s: float = 5.0) -> float:
-        """Wait until count were seen; return that moment. TimeoutError when nothing came for quiet_s."""
+    def wait(self, count: int, quiet_s: float = 5.0) -> None:
+        """Wait until count were seen; TimeoutError when nothing came for quiet_s."""
         last, changed_s = -1, time.monotonic()
         while self._seen.value < count:
             now_s = time.monotonic()
@@ -56,7 +56,6 @@ class Subscriber:
             elif now_s - changed_s > quiet_s:
                 raise TimeoutError(f"{last} of {count} arrived upstream")
             time.sleep(0.005)
-        return time.monotonic()
 
     def arrivals(self, sender_prefix: bytes) -> Arrivals:
         """End it; return which frames arrived of senders whose head holds this prefix."""
@@ -76,7 +75,8 @@ class Subscriber:
         self._pipe.close()
 
 
-def _count(port: int, bundled: bool, keep: bool, seen: Any, pipe: Any) -> None:
+def _count(port: int, how: tuple[bool, bool], seen: Any, pipe: Any) -> None:
+    bundled, keep = how
     link = mqtt_wire.connect(port, "bench-subscriber")
     mqtt_wire.subscribe(link, "#")
     pipe.send("ready")
@@ -93,7 +93,7 @@ def _count(port: int, bundled: bool, keep: bool, seen: Any, pipe: Any) -> None:
             break
         buffer += memoryview(block)[:size]
         now_s = time.monotonic()
-        for _, payload in mqtt_wire.take_publishes(buffer):
+        for payload in mqtt_wire.take_publishes(buffer):
             last_s = now_s
             seen.value += _frames_count(payload) if bundled else 1
             if bundled and keep:
