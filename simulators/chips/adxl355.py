@@ -89,8 +89,10 @@ class Adxl355Chip(Chip):
                 self._write(register + offset, value, now_us)
 
     def i2c_write(self, data: bytes, now_us: int) -> None:
-        """One message: the address, then data from there on."""
+        """One message: the address, then data from there on; or nothing, to ask who is there."""
         self.advance(now_us)
+        if not data:
+            return
         self._pointer = data[0]
         for offset, value in enumerate(data[1:]):
             self._write(self._pointer + offset, value, now_us)

@@ -115,8 +115,10 @@ class RegisterChip(Chip):
         self.pointer = 0
 
     def i2c_write(self, data: bytes, now_us: int) -> None:
-        """Take one write message."""
+        """Take one write message; an empty one only asks whether somebody is there."""
         self.advance(now_us)
+        if not data:
+            return
         self.pointer = data[0]
         if len(data) > 1:
             self.write_registers(self.pointer, data[1:], now_us)
