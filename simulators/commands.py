@@ -20,7 +20,7 @@ Seed = Annotated[
 Record = Annotated[
     Path | None,
     typer.Option(
-        help="Play this strong-motion record: K-NET ASCII, or CSV of time_s,x,y,z in gal."
+        help="Play this strong-motion record: K-NET ASCII, miniSEED, CSV (time_s,x,y,z in gal)."
     ),
 ]
 Folder = Annotated[

@@ -1,4 +1,4 @@
-"""A recorded strong motion, played as a signal: K-NET ASCII and plain CSV.
+"""A recorded strong motion, played as a signal: K-NET ASCII, plain CSV, and miniSEED.
 
 K-NET ASCII (NIED, "About K-NET ASCII format", https://www.kyoshin.bosai.go.jp): one file for each
 component, .EW .NS .UD (KiK-net: .EW1 .. in the borehole, .EW2 .. at the surface); 17 header
@@ -6,6 +6,8 @@ lines of a name in 18 columns and a value, the last one "Memo."; then counts, 8 
 times the scale factor, e.g. 3920(gal)/6182761, are the acceleration in gal (0.01 m/s2). The
 offset that the instrument left in the record is kept, so that a reader finds the record's own
 numbers.
+
+miniSEED: see simulators.signals.miniseed.
 
 CSV: time in s and three axes in gal in each line, evenly spaced; one header line may stand first.
 
@@ -91,10 +93,14 @@ class Recording:
 
 
 def read_recording(path: Path) -> Recording:
-    """Read a record in either format; of K-NET the sibling components that lie beside it as well.
+    """Read a record in any format; of K-NET the sibling components that lie beside it as well.
 
     RecordingError: it cannot be read, is cut short, or its parts do not belong together.
     """
+    from simulators.signals import miniseed  # it makes Recordings
+
+    if miniseed.is_miniseed(path):
+        return miniseed.read_miniseed(path)
     lines = _read_lines(path)
     if lines[0].startswith(KNET_FIRST_WORDS):
         return _read_knet(path, lines)
@@ -105,7 +111,7 @@ def _read_lines(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="ascii").splitlines()
     except UnicodeDecodeError as error:
-        raise RecordingError(path, 0, "ASCII text: K-NET ASCII or CSV") from error
+        raise RecordingError(path, 0, "ASCII text (K-NET ASCII or CSV) or miniSEED") from error
     except OSError as error:
         raise RecordingError(path, 0, f"a file that can be read ({error.strerror})") from error
     if not lines:
