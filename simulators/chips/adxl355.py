@@ -17,6 +17,7 @@ from simulators.chips.chip import Chip, Ticker
 STANDARD_GRAVITY = 9.80665
 IDENTITY = bytes((0xAD, 0x1D, 0xED, 0x01))
 NOISE_G_PER_ROOT_HZ = 22.5e-6
+BIAS_G_TYPICAL, BIAS_G_MAX = 0.025, 0.075  # 0 g offset, table of specifications
 SELF_TEST_G = (0.3, 0.3, 1.5)  # typical output change, table of specifications
 FIFO_SETS_MAX = 32
 SET_SIZE = 9
@@ -49,9 +50,23 @@ WRITABLE = {
 
 
 class Adxl355Chip(Chip):
-    """One ADXL355. Its own oscillator is off by up to 4 %; external sync replaces it."""
+    """One ADXL355. Its own oscillator is off by up to 4 %; external sync replaces it.
+
+    options: "bias" (False): True gives the piece its own 0 g offset, which would else spoil the
+    play-back of a record.
+    """
 
     rate_error_ppm_max = 40_000
+    options_known = ("bias",)
+
+    def __init__(
+        self, clock: Any, signal: Any, seed: int = 0, options: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(clock, signal, seed, options)
+        self.bias_g = (0.0, 0.0, 0.0)
+        if self.options.get("bias"):
+            x, y, z = (self.piece_error(BIAS_G_TYPICAL, BIAS_G_MAX) for _ in range(3))
+            self.bias_g = (x, y, z)
 
     def attach(self, board: Any, settings: dict[str, Any]) -> None:
         """Wire it: "spi" and "cs", or "i2c" at "address" (0x1D); "sync_pin" to its DRDY pin."""
@@ -151,7 +166,7 @@ class Adxl355Chip(Chip):
         register = OFFSET_X_H + 2 * axis
         offset = self._registers[register] << 8 | self._registers[register + 1]
         force = SELF_TEST_G[axis] if self._registers[SELF_TEST] == 0x03 else 0.0
-        return ((offset ^ 0x8000) - 0x8000) * 16 + force * steps_per_g
+        return ((offset ^ 0x8000) - 0x8000) * 16 + (force + self.bias_g[axis]) * steps_per_g
 
     def _make(self, ticker: Ticker, before: int, count: int) -> bytes:
         """Return the FIFO entries of the `count` samples after sample number `before`."""
