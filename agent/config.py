@@ -197,6 +197,11 @@ DRIVER_ROWS = {
         ("baudrate", (9600, 460_800), ABSENT, "9600 to 460800"),
         ("every_ms", (100, 86_400_000), ABSENT, "100 to 86400000"),
     ),
+    "gnss": (
+        ("uart", _BUS, REQUIRED, "the number of a serial port"),
+        ("baudrate", (4800, 460_800), ABSENT, "4800 to 460800"),
+        ("every_ms", (100, 86_400_000), ABSENT, "100 to 86400000"),
+    ),
 }
 
 

@@ -47,6 +47,7 @@ DRIVERS = {
     "ds18b20": "agent.drivers.ds18b20:Ds18b20",
     "tipping_bucket": "agent.drivers.tipping_bucket:TippingBucket",
     "ld2410": "agent.drivers.ld2410:Ld2410",
+    "gnss": "agent.drivers.gnss:Gnss",
 }
 
 

@@ -63,6 +63,7 @@ class Ld2410:
         self.overflows = 0
         self.frame_errors = 0
         self._frame = bytearray(_REPORT_SIZE_MAX + _FRAME_EXTRA)
+        self._states = 0  # of all reports since the last sample
         self._forget(0)
 
     def start(self) -> None:
@@ -104,7 +105,7 @@ class Ld2410:
         self._filled = 0  # bytes of the frame so far
         self._is_told = False
         self._state: int = 0
-        self._states: int = 0  # of all reports since the last sample
+        self._states = 0
         self._moving_cm: int = 0
         self._still_cm: int = 0
         self._now_us = now_us

@@ -28,6 +28,7 @@ CHIPS = {
     "ds18b20": "simulators.chips.ds18b20:Ds18b20Chip",
     "tipping_bucket": "simulators.chips.tipping_bucket:TippingBucketChip",
     "ld2410": "simulators.chips.ld2410:Ld2410Chip",
+    "gnss": "simulators.chips.gnss:GnssChip",
 }
 
 

@@ -1,0 +1,200 @@
+"""Position of a bus or a patrol car from a satellite receiver that speaks NMEA 0183 on a UART.
+
+Each second or faster the receiver says, among others, GGA (time, position, quality, satellites,
+height) and RMC (time, validity, position, speed, date). A reading is made of both of one and the
+same moment. Without a fix they say so: then there is no reading, and what is missing is counted.
+"""
+
+from agent.drivers.errors import SensorError
+from agent.drivers.nmea import (
+    SentenceReader,
+    days_since_2000,
+    degrees_e7,
+    fixed_point,
+    seconds_of_day,
+)
+from agent.drivers.pace import Pace
+from agent.drivers.uart_bytes import UartBytes, half_buffer_us
+from protocols.portable import const
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from array import array
+    from typing import Any
+
+_BAUDRATE = const(9600)
+_SILENCE_US_MAX = const(5_000_000)
+# Longer than a tunnel; then somebody should look at the antenna.
+_NO_FIX_US_MAX = const(600_000_000)
+_KNOT_UM_PER_S = const(514_444)  # 1852 m an hour
+_DAY_S = const(86_400)
+# Speed over ground in mm/s and height in cm that no bus reaches.
+_SPEED_MAX = const(150_000)
+_HEIGHT_MIN = const(-100_000)
+_HEIGHT_MAX = const(1_000_000)
+_GGA_SIZE = const(10)  # fields that are read
+_RMC_SIZE = const(10)
+# Not: 0 no fix, 6 estimated, 7 entered by hand, 8 simulated.
+_QUALITIES = ("1", "2", "3", "4", "5")
+
+
+class Gnss:
+    """One receiver on one serial port.
+
+    settings: uart (number), baudrate (default 9600), every_ms (spacing of the samples, 100 or
+    more; default 1000).
+
+    Channels: lat and lon in 1e-7 degrees (WGS 84, north and east positive), height above mean sea
+    level in cm, speed in mm/s, satellites in use, and UTC in seconds since 2000-01-01, which fit
+    31 bits until 2068.
+    """
+
+    channels = (
+        ("lat", "lat", -7, 1),
+        ("lon", "lon", -7, 1),
+        ("height", "m", -2, 1),
+        ("speed", "m/s", -3, 1),
+        ("satellites", "1", 0, 1),
+        ("utc", "s", 0, 1),
+    )
+    samples_max = 1
+
+    def __init__(self, board: "Any", settings: "dict[str, Any]") -> None:
+        self._board = board
+        self._name = settings["name"]
+        baudrate = settings.get("baudrate", _BAUDRATE)
+        self._bytes = UartBytes(board, settings, baudrate)
+        self._sentences = SentenceReader()
+        self._pace = Pace(settings.get("every_ms", 1000) * 1000)
+        self.spacing_us = self._pace.spacing_us
+        self.poll_us = min(self.spacing_us, half_buffer_us(baudrate))
+        self.overflows = 0
+        self._now_us = 0
+        self._news_us = 0
+        self._fix_us = 0
+        self._is_fresh = False
+        self._forget(0)
+
+    def start(self) -> None:
+        """Open the port. The receiver has no identity to ask for: silence shows in read()."""
+        self._bytes.open()
+        self._forget(self._board.clock.now_us())
+
+    def read(self, out: "array[int]", now_us: int) -> int:
+        """Write the newest position when a sample is due and there is a new one.
+
+        SensorError: nothing readable or nothing new for 5 s, or no fix for 10 minutes.
+        """
+        self._receive(now_us)
+        if now_us - self._news_us > _SILENCE_US_MAX:
+            raise SensorError(
+                self._name + ": nothing readable and new from the receiver for 5 s.",
+                "Check its power, its baud rate and that " + self._bytes.place() + ".",
+            )
+        if now_us - self._fix_us > _NO_FIX_US_MAX:
+            raise SensorError(
+                self._name + ": the receiver has had no fix for 10 minutes.",
+                "Check that its antenna is connected and sees the sky.",
+            )
+        if not self._is_fresh or not self._pace.is_due(now_us):
+            return 0
+        if self._pace.take(now_us):
+            self.overflows += 1
+        self._is_fresh = False
+        for index in range(len(self._position)):
+            out[index] = self._position[index]
+        return 1
+
+    def self_test(self) -> bool:
+        """Return whether there was a fix within the last 5 s."""
+        now_us = self._board.clock.now_us()
+        self._receive(now_us)
+        return self._has_fix and now_us - self._fix_us <= _SILENCE_US_MAX
+
+    def stop(self) -> None:
+        """Nothing to do: it keeps its satellites in view."""
+
+    @property
+    def sentence_errors(self) -> int:
+        """How many sentences were broken so far."""
+        return self._sentences.errors
+
+    def _forget(self, now_us: int) -> None:
+        self._sentences.forget()
+        self._gga: tuple[int, ...] = ()  # (moment, lat, lon, height, satellites)
+        self._rmc: tuple[int, ...] = ()  # (moment, speed, utc)
+        self._moment = -1  # of the last sentence
+        self._joined = -1  # of the last position
+        self._position: tuple[int, ...] = ()
+        self._is_fresh = False
+        self._has_fix = False
+        self._now_us = now_us
+        self._news_us = now_us
+        self._fix_us = now_us
+        self._pace.restart(self.spacing_us)
+
+    def _receive(self, now_us: int) -> None:
+        self._now_us = now_us
+        self._bytes.receive(self._take_byte)
+
+    def _take_byte(self, byte: int) -> None:
+        fields = self._sentences.feed(byte)
+        if fields is None:
+            return
+        try:
+            if fields[0] == "GGA" and len(fields) >= _GGA_SIZE:
+                self._take_gga(fields)
+            elif fields[0] == "RMC" and len(fields) >= _RMC_SIZE:
+                self._take_rmc(fields)
+        except ValueError:
+            self._sentences.errors += 1
+
+    def _take_gga(self, fields: "list[str]") -> None:
+        self._gga = ()
+        moment = self._note_moment(fields[1])
+        if fields[6] not in _QUALITIES:
+            return
+        latitude = degrees_e7(fields[2], fields[3], 2)
+        longitude = degrees_e7(fields[4], fields[5], 3)
+        height = fixed_point(fields[9], 2)
+        if not _HEIGHT_MIN <= height <= _HEIGHT_MAX:
+            raise ValueError("no height")
+        self._gga = (moment, latitude, longitude, height, fixed_point(fields[7], 0))
+        self._join()
+
+    def _take_rmc(self, fields: "list[str]") -> None:
+        self._rmc = ()
+        moment = self._note_moment(fields[1])
+        if fields[2] != "A":
+            return
+        speed = fixed_point(fields[7], 3) * _KNOT_UM_PER_S // 1_000_000
+        if not 0 <= speed <= _SPEED_MAX:
+            raise ValueError("no speed")
+        utc_s = days_since_2000(fields[9]) * _DAY_S + seconds_of_day(fields[1])
+        self._rmc = (moment, speed, utc_s)
+        self._join()
+
+    def _note_moment(self, time: str) -> int:
+        """Return hhmmssmmm as a number, -1 where the receiver does not know the time yet.
+
+        One that says the same time again and again has hung up.
+        """
+        moment = fixed_point(time, 3) if time else -1
+        if moment != self._moment or moment < 0:
+            self._news_us = self._now_us
+        self._moment = moment
+        return moment
+
+    def _join(self) -> None:
+        """Make a position of a GGA and an RMC of the same moment, but of each moment only one."""
+        if not self._gga or not self._rmc or self._gga[0] != self._rmc[0]:
+            return
+        moment, latitude, longitude, height, satellites = self._gga
+        _, speed, utc_s = self._rmc
+        if moment == self._joined:
+            return
+        self._joined = moment
+        self._position = (latitude, longitude, height, speed, satellites, utc_s)
+        self._is_fresh = True
+        self._has_fix = True
+        self._fix_us = self._now_us

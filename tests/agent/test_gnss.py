@@ -1,0 +1,164 @@
+"""The satellite receiver's driver against sentences on a serial port."""
+
+from array import array
+
+from agent.drivers.errors import SensorError
+from agent.drivers.gnss import Gnss
+from tests.agent.serial_board import SerialBoard
+
+SETTINGS = {"name": "bus", "uart": 1, "every_ms": 1000}
+SECOND_US = 1_000_000
+NOON_S = (26 * 365 + 7 + 326) * 86_400 + 12 * 3600  # 2026-11-23 12:00, since 2000-01-01
+
+
+def sentence(body: str) -> bytes:
+    checksum = 0
+    for byte in body.encode():
+        checksum ^= byte
+    return b"$%s*%02X\r\n" % (body.encode(), checksum)
+
+
+def gga(time: str, quality: str = "1", height: str = "38.4", talker: str = "GN") -> bytes:
+    place = "3539.12345,N,13944.54321,E" if quality != "0" else ",,,"
+    return sentence(
+        talker + "GGA," + time + "," + place + "," + quality + ",09,1.0," + height + ",M,36,M,,"
+    )
+
+
+def rmc(time: str, state: str = "A", speed: str = "10.000", talker: str = "GN") -> bytes:
+    place = "3539.12345,N,13944.54321,E" if state == "A" else ",,,"
+    return sentence(
+        talker + "RMC," + time + "," + state + "," + place + "," + speed + ",,231126,,,A"
+    )
+
+
+def started() -> "tuple[SerialBoard, Gnss, array[int]]":
+    board = SerialBoard(9600)
+    sensor = Gnss(board, SETTINGS)
+    sensor.start()
+    return board, sensor, array("i", [0] * 6)
+
+
+def read_after(data: bytes) -> "list[int]":
+    """Return the reading after data, empty if there was none."""
+    board, sensor, out = started()
+    board.pending += data
+    return list(out) if sensor.read(out, SECOND_US) else []
+
+
+def error_of(sensor: Gnss, now_us: int) -> SensorError:
+    try:
+        sensor.read(array("i", [0] * 6), now_us)
+    except SensorError as error:
+        return error
+    assert False
+
+
+def test_both_sentences_of_a_moment_make_a_reading() -> None:
+    expected = [356_520_575, 1_397_423_868, 3840, 5144, 9, NOON_S + 1]
+    for data in (rmc("120001.00") + gga("120001.00"), gga("120001") + rmc("120001.00")):
+        assert read_after(data) == expected
+
+
+def test_newest_of_several_counts() -> None:
+    times = ("120000.00", "120001.00", "120002.00")
+    data = b"".join([rmc(time) + gga(time) for time in times])
+    assert read_after(data)[5] == NOON_S + 2
+
+
+def test_every_talker_will_do_and_other_sentences_do_not_disturb() -> None:
+    for talker in ("GP", "GL", "GQ", "GB"):
+        data = rmc("120000.00", talker=talker) + sentence("GPGSV,1,1,00")
+        assert read_after(data + gga("120000.00", talker=talker))[5] == NOON_S
+
+
+def test_sentences_of_two_moments_make_no_reading() -> None:
+    assert read_after(rmc("120000.00") + gga("120001.00")) == []
+    assert read_after(rmc("120000.10") + gga("120000.20")) == []
+    assert read_after(rmc("120000.00") + gga("120001.00") + rmc("120001.00"))[5] == NOON_S + 1
+
+
+def test_no_fix_is_no_reading() -> None:
+    for broken in (
+        rmc("120000.00", state="V") + gga("120000.00"),
+        rmc("120000.00") + gga("120000.00", quality="0"),
+        rmc("120000.00") + gga("120000.00", quality="6"),
+        rmc("120000.00") + gga("120000.00", quality="8"),
+        rmc("120000.00") + gga("120000.00", quality=""),
+        rmc("", state="V") + gga("", quality="0"),
+    ):
+        assert read_after(broken) == []
+
+
+def test_fix_that_goes_takes_the_old_half_with_it() -> None:
+    assert read_after(rmc("120000.00") + gga("120000.00", quality="0") + rmc("120000.00")) == []
+    assert read_after(gga("120000.00") + rmc("120000.00", state="V") + gga("120000.00")) == []
+
+
+def test_numbers_that_cannot_be_are_refused_and_counted() -> None:
+    for broken in (
+        rmc("120000.00", speed="") + gga("120000.00"),
+        rmc("120000.00", speed="300") + gga("120000.00"),
+        rmc("120000.00", speed="-1") + gga("120000.00"),
+        rmc("120000.00") + gga("120000.00", height=""),
+        rmc("120000.00") + gga("120000.00", height="10001"),
+        rmc("120000.00") + gga("120000.00", height="-1001"),
+        rmc("250000.00") + gga("250000.00"),
+        rmc("120000.00") + sentence("GNGGA,120000.00"),
+    ):
+        assert read_after(broken) == []
+    board, sensor, out = started()
+    board.pending += rmc("120000.00", speed="x")
+    sensor.read(out, 0)
+    assert sensor.sentence_errors == 1
+
+
+def test_moment_is_read_once_and_missing_ones_are_counted() -> None:
+    board, sensor, out = started()
+    board.pending += rmc("120000.00") + gga("120000.00")
+    assert sensor.read(out, 0) == 1
+    board.pending += rmc("120000.00") + gga("120000.00")
+    assert sensor.read(out, SECOND_US) == 0
+    assert sensor.overflows == 0
+    board.pending += rmc("120003.00") + gga("120003.00")
+    assert sensor.read(out, 3 * SECOND_US) == 1
+    assert sensor.overflows == 1
+
+
+def test_silence_and_a_time_that_stands_still_are_errors() -> None:
+    board, sensor, out = started()
+    assert sensor.read(out, 5 * SECOND_US) == 0
+    assert "UART 1" in error_of(sensor, 5 * SECOND_US + 1).remedy
+    sensor.start()
+    for second in range(6):
+        board.pending += rmc("120000.00") + gga("120000.00")
+        assert sensor.read(out, second * SECOND_US) == (1 if second == 0 else 0)
+    board.pending += rmc("120000.00") + gga("120000.00")
+    assert "nothing readable and new" in error_of(sensor, 5 * SECOND_US + 1).cause
+
+
+def test_ten_minutes_without_a_fix_are_an_error_that_names_the_antenna() -> None:
+    board, sensor, out = started()
+    board.pending += rmc("115959.00") + gga("115959.00")
+    assert sensor.read(out, 0) == 1
+    for second in range(601):
+        time = f"12{second // 60:02d}{second % 60:02d}.00"
+        board.pending += rmc(time, state="V") + gga(time, quality="0")
+        assert sensor.read(out, second * SECOND_US) == 0
+    board.pending += rmc("121001.00", state="V")
+    assert "antenna" in error_of(sensor, 600 * SECOND_US + 1).remedy
+
+
+def test_line_is_read_before_half_of_the_buffer_is_full() -> None:
+    assert Gnss(SerialBoard(9600), SETTINGS).poll_us == 133_333
+    settings = dict(SETTINGS)
+    settings["baudrate"] = 115_200
+    assert Gnss(SerialBoard(115_200), settings).poll_us == 11_111
+
+
+def test_self_test_wants_a_fix() -> None:
+    board, sensor, _ = started()
+    board.pending += rmc("120000.00", state="V") + gga("120000.00", quality="0")
+    assert not sensor.self_test()
+    board.pending += rmc("120001.00") + gga("120001.00")
+    assert sensor.self_test()
