@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -180,9 +181,9 @@ async def test_a_full_disk_is_refused_in_words_and_recovers_without_a_restart(
                 await device.close()
             assert_all_arrived(platform.archive, [device])
     finally:
-        subprocess.run(["umount", "-l", str(disk)], check=False)
+        await asyncio.to_thread(subprocess.run, ["umount", "-l", str(disk)], check=False)
 
 
-def _status_with_failure(hub: HubProcess) -> dict[str, dict[str, object]]:
+def _status_with_failure(hub: HubProcess) -> dict[str, Any]:
     wait_until(lambda: hub.status()["store"]["failure"], "the failure in the status")
     return hub.status()

@@ -1,4 +1,4 @@
-"""A device for tests of the hub: keeps every frame until the hub has acknowledged it, like a real one.
+"""A device for tests of the hub: like a real one it keeps every frame until it is acknowledged.
 
 It is small on purpose: protocols.session over asyncio streams, no sampling, no flash.
 """
@@ -29,7 +29,7 @@ def now_us() -> int:
 
 
 class Device:
-    """held: index -> frame, not acknowledged yet; made: frames of all; acknowledged: their indexes."""
+    """made: how many frames; held: index -> frame that no acknowledgement came for."""
 
     def __init__(self, name: str, secret: bytes, port: int, boot: int = 1) -> None:
         self.keys = DeviceKeys(name, secret)
@@ -83,6 +83,7 @@ class Device:
         self._flush()
         await self.wait_until(lambda: self.is_open or self.ended.is_set())
         if not self.is_open:
+            await self.close()
             raise ConnectionError("the hub ended the connection")
 
     def write(self, *frames: bytes) -> None:
@@ -111,7 +112,7 @@ class Device:
         self.is_open = False
 
     async def stream(self, stop: asyncio.Event, interval_s: float, lanes: tuple[int, ...]) -> None:
-        """Make frames until `stop`, then until all are acknowledged; dial again whenever it is needed."""
+        """Make frames until `stop`, wait until all are acknowledged; dial again when needed."""
         sent: set[int] = set()
         while not (stop.is_set() and not self.held):
             if not self.is_open or self.ended.is_set():

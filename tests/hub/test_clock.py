@@ -1,4 +1,4 @@
-"""Device clocks: brackets, drift, and what a jump of the hub's UTC changes: nothing that is stored."""
+"""Device clocks: brackets of time exchanges, their age, and drift."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -15,7 +15,7 @@ LANE = st.sampled_from(LANES)
 class QueueMachine(RuleBasedStateMachine):
     """The platform takes what is sent in the order of sending, as over one connection.
 
-    `sent` holds what was published and not acknowledged; `platform` how often each frame got there.
+    `sent`: published and not acknowledged; `platform`: how often each frame got there.
     """
 
     def __init__(self) -> None:

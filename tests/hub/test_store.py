@@ -154,8 +154,10 @@ async def test_a_deletion_does_not_hold_up_new_frames(tmp_path: Path) -> None:
         commits = store.counters["commits"]
         fill(store, LANE_ALERT, 1)
         store.flush()
-        while store.following[LANE_ALERT] == 0:
-            await asyncio.sleep(0)
+        committed = asyncio.Event()
+        store.on_commit.append(lambda group: committed.set())
+        await committed.wait()
+        assert store.following[LANE_ALERT] == 1
         assert store.counters["commits"] == commits + 1
         await store.wait_idle()
         assert store.counters["deleted"] == 201

@@ -25,7 +25,7 @@ PERCENT = st.integers(0, 100)
 
 
 class StillLoop(asyncio.SelectorEventLoop):
-    """Its timers never ring, so that the store commits when a rule says so and at no other time."""
+    """Its timers never ring: the store commits when a rule says so and at no other time."""
 
     def time(self) -> float:
         """Return the time, which stands still."""
