@@ -60,23 +60,28 @@ _U16 = (0, 65535)
 _NAU7802_RATES = [10_000, 20_000, 40_000, 80_000, 320_000]
 _ADS1220_RATES = [20_000, 45_000, 90_000, 175_000, 330_000, 600_000, 1_000_000]
 _TMP117_RATES = [8000, 4000, 2000, 1000, 250, 125]
-_SPI_OR_I2C = (
-    ("spi", _BUS, ABSENT, "the number of an SPI bus"),
-    ("cs", _PIN, ABSENT, "the number of the chip select pin"),
-    ("i2c", _BUS, ABSENT, "the number of an I2C bus, in place of spi and cs"),
-    ("address", _ADDRESS, ABSENT, "8 to 119"),
-)
+_SPI = ("spi", _BUS, ABSENT, "the number of an SPI bus")
+_CS = ("cs", _PIN, ABSENT, "the number of the chip select pin")
+_I2C = ("i2c", _BUS, ABSENT, "the number of an I2C bus, in place of spi and cs")
+_I2C_ADDRESS = ("address", _ADDRESS, ABSENT, "8 to 119")
+_SPI_OR_I2C = (_SPI, _CS, _I2C, _I2C_ADDRESS)
 # driver -> its own settings: how it is wired and scaled. The drivers say what they mean.
 DRIVER_ROWS = {
     "adxl355": (
-        *_SPI_OR_I2C,
+        _SPI,
+        _CS,
+        _I2C,
+        _I2C_ADDRESS,
         ("sync_pin", _PIN, ABSENT, "the number of the pin that gives the sync pulses"),
         ("rate_mhz", (3906, 4_000_000), REQUIRED, "3906 to 4000000"),
         ("range_g", [2, 4, 8], ABSENT, "2, 4 or 8"),
         ("shift", (0, 16), ABSENT, "0 to 16"),
     ),
     "adxl345": (
-        *_SPI_OR_I2C,
+        _SPI,
+        _CS,
+        _I2C,
+        _I2C_ADDRESS,
         ("rate_mhz", (3125, 3_200_000), REQUIRED, "3200000 / 2^n: 3125 to 3200000"),
         ("range_g", [2, 4, 8, 16], ABSENT, "2, 4, 8 or 16"),
     ),
