@@ -80,6 +80,16 @@ def test_wrong_values_are_named_with_what_they_may_be() -> None:
     assert refusal(table([ACC], normal={"acc": {"report_ms": 0}}))[1] == "100 to 86400000"
 
 
+def test_a_chip_of_two_buses_is_wired_to_exactly_one() -> None:
+    for driver in ("adxl345", "adxl355"):
+        row = {"name": "acc", "driver": driver, "rate_mhz": 100_000}
+        for bus in ({"i2c": 0}, {"i2c": 0, "address": 0x53}, {"spi": 0, "cs": 1}):
+            assert Config(table([changed(row, **bus)])).sensors[0].settings["name"] == "acc"
+        for bus in ({}, {"spi": 0}, {"cs": 1}, {"i2c": 0, "cs": 1}, {"i2c": 0, "spi": 0, "cs": 1}):
+            key, allowed = refusal(table([changed(row, **bus)]))
+            assert (key, allowed) == ("sensors[0].i2c", "either i2c, or spi and cs")
+
+
 def test_a_pace_that_the_sensor_does_not_have_is_refused() -> None:
     key, allowed = refusal(table([ACC], watch={"acc": {"every_ms": 1000}}))
     assert key == "policy.watch.acc.every_ms" and "rate_mhz" in allowed

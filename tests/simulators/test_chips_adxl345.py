@@ -127,6 +127,18 @@ def test_self_test_fails_where_the_mass_does_not_move() -> None:
     assert not bench.driver.self_test()
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_self_test_passes_within_the_limits_of_tables_14_and_15_only(
+    axis: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = ((32, 1140), (-1140, -32), (60, 1479))[axis]
+    for steps, passes in ((limits[0] - 1, 0), (limits[0], 1), (limits[1], 1), (limits[1] + 1, 0)):
+        moved = [354, -354, 588]
+        moved[axis] = steps
+        monkeypatch.setattr("simulators.chips.adxl345.SELF_TEST_STEPS", tuple(moved))
+        assert on_i2c(LEVEL).driver.self_test() == bool(passes)
+
+
 def test_noise_is_that_of_table_1() -> None:
     bench = on_i2c(REST, noise=True)
     bench.driver.start()
