@@ -24,6 +24,9 @@ _OWN_SETTINGS = const(0x0FFC)  # mode, cycle, averaging, alert pin
 _SHUTDOWN = const(0x0400)
 _ONE_SHOT = const(0x0C00)
 _MEAN_OF_8 = const(0x0020)
+# Puts data-ready on the alert pin, which is not wired: so that no rate has the configuration that
+# the chip powers up with, and one that began anew is always noticed.
+_MARK = const(0x0004)
 _SELF_TEST_WAIT_US = const(20_000)  # one conversion without averaging takes 17.5 ms at most
 _PLAUSIBLE_MIN = const(-55 * 128)
 _PLAUSIBLE_MAX = const(150 * 128)
@@ -95,6 +98,6 @@ class Tmp117:
     def _choose(self, rate_mhz: int) -> None:
         if rate_mhz not in _CYCLE_CODES:
             raise ValueError("rate_mhz must be 8000, 4000, 2000, 1000, 250 or 125")
-        self._config = _CYCLE_CODES[rate_mhz] << 7 | _MEAN_OF_8
+        self._config = _CYCLE_CODES[rate_mhz] << 7 | _MEAN_OF_8 | _MARK
         self.spacing_us = 1_000_000_000 // rate_mhz
         self.poll_us = self.spacing_us // 2

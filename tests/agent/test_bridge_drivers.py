@@ -143,12 +143,12 @@ def test_displacement_is_configured_and_counted_from_its_zero() -> None:
 
 
 def test_temperature_is_configured_and_read_when_fresh() -> None:
-    board = RegisterBoard({0x0F: b"\x01\x17", 1: b"\x01\xa0", 0: b"\xff\x80"})
+    board = RegisterBoard({0x0F: b"\x01\x17", 1: b"\x01\xa4", 0: b"\xff\x80"})
     sensor = driver(board, "tmp117", i2c=0)
     sensor.start()
-    assert board.written == [(1, b"\x01\xa0")]  # 500 ms, mean of eight
+    assert board.written == [(1, b"\x01\xa4")]  # 500 ms, mean of eight, marked
     assert read_one(sensor) is None
-    board.registers[1] = b"\x21\xa0"
+    board.registers[1] = b"\x21\xa4"
     assert read_one(sensor) == -128
     assert sensor.channels == (("", "Cel", -7, 78_125),)
 

@@ -118,6 +118,28 @@ def test_codes_are_signed_and_the_pulses_choose_the_gain() -> None:
             assert board.chip.pulses == pulses
 
 
+def test_shift_is_arithmetic() -> None:
+    board = Board()
+    settings = dict(SETTINGS)
+    settings["shift"] = 4
+    sensor = Hx711(board, settings)
+    sensor.start()
+    out = array("i", [0])
+    board.convert(0xFFFFEF)  # -17
+    assert sensor.read(out, 0) == 1
+    assert out[0] == -2
+    assert (sensor.spacing_us, sensor.poll_us, sensor.samples_max) == (100_000, 50_000, 1)
+
+
+def test_self_test_refuses_both_ends_of_the_range() -> None:
+    for code, passes in ((0, True), (0x7FFFFE, True), (0x7FFFFF, False), (0x800000, False)):
+        board, sensor = started()
+        board.convert(code)
+        assert sensor.read(array("i", [0]), 0) == 1
+        board.chip.level = 1
+        assert sensor.self_test() == passes
+
+
 def test_nothing_ready_is_no_reading_and_long_silence_an_error() -> None:
     _, sensor = started()
     out = array("i", [0])

@@ -89,6 +89,9 @@ ROWS = {
         True,
     ),
     "tmp117": Row({"driver": "tmp117", "i2c": 0, "rate_mhz": 2_000}, 21.37, 0.0078125 / 2 + 1e-9),
+    "tmp117-1": Row(  # the cycle that it powers up with
+        {"driver": "tmp117", "i2c": 0, "rate_mhz": 1_000}, 21.37, 0.0078125 / 2 + 1e-9
+    ),
 }
 EACH = pytest.mark.parametrize("name", ROWS)
 ON_I2C = pytest.mark.parametrize("name", [name for name in ROWS if "i2c" in ROWS[name].settings])

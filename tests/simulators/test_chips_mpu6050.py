@@ -136,6 +136,17 @@ def test_self_test_fails_where_the_mass_does_not_move() -> None:
     assert not bench.driver.self_test()
 
 
+@pytest.mark.parametrize(("aged", "passes"), [(3, True), (4, False), (-4, True), (-5, False)])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_self_test_allows_14_percent_of_change(axis: int, aged: int, passes: bool) -> None:
+    # Each step of the trim code is worth 3.4 %: +10.5, +14.2, -12.4 and -15.3 %.
+    bench = bench_of()
+    codes = list(bench.chip.trim_codes)
+    codes[axis] += aged
+    bench.chip.trim_codes = tuple(codes)
+    assert bench.driver.self_test() == passes
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_self_test_of_each_noisy_piece_passes(seed: int) -> None:
     assert BlockBench(SETTINGS, LEVEL, seed, noise=True).driver.self_test()
