@@ -189,4 +189,6 @@ def read_scenario(name: str, seconds: int | None = None) -> Scenario:
     except OSError:
         remedy = f"Known: {', '.join(scenario_names())}; or name a .toml file."
         raise SettingsError(f"There is no scenario {name!r}", remedy) from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is no text in UTF-8", "Save it as UTF-8.") from None
     return Scenario(path.stem, Document(text, str(path)), seconds)

@@ -108,7 +108,7 @@ class Screen:
         state.add_row(
             Text.assemble("mode 体制 ", (f" {word} ", style)),
             Text.assemble("line 回線 ", _word(view.line_is_up, "works 正常", "CUT 切断")),
-            Text.assemble("hub ハブ ", _word(view.hub_is_up, "up 稼働", "DEAD 停止")),
+            Text.assemble("hub ハブ ", _word(self._run.hub_is_up, "up 稼働", "DEAD 停止")),
         )
         state.add_row(
             Text.assemble(
