@@ -92,6 +92,25 @@ def test_input_gain_and_rate_reach_their_bits() -> None:
         raise AssertionError(str(rate_mhz))
 
 
+def test_every_gain_and_rate_has_its_code() -> None:
+    for code in range(8):
+        board, _ = started(gain=1 << code)
+        assert board.registers[0] == code << 1
+    rates = (20_000, 45_000, 90_000, 175_000, 330_000, 600_000, 1_000_000)
+    spacings = (50_000, 22_222, 11_111, 5_714, 3_030, 1_666, 1_000)
+    for code, rate_mhz in enumerate(rates):
+        board, sensor = started(rate_mhz=rate_mhz)
+        assert board.registers[1] == code << 5 | 0x04
+        assert sensor.spacing_us == spacings[code]
+
+
+def test_defaults_are_one_arm_of_gauge_factor_2_at_gain_128_without_four_bits() -> None:
+    settings = {"name": "s", "spi": 0, "cs": 5, "drdy_pin": 7, "rate_mhz": 20_000}
+    _, _, exponent, multiplier = Ads1220(Board(), settings).channels[0]
+    expected = 16 * 4 / (128 * 2.0) / 8388608
+    assert abs(multiplier * 10.0**exponent / expected - 1) < 1e-6
+
+
 def test_codes_are_signed_and_read_when_ready() -> None:
     board, sensor = started()
     out = array("i", [0])
@@ -136,6 +155,17 @@ def test_silence_and_losses_are_seen() -> None:
     for now_us in (0, 50_000, 200_000):
         assert sensor.read(out, now_us) == 1
     assert sensor.overflows == 1
+
+
+def test_self_test_reads_shorted_inputs_and_then_the_reference() -> None:
+    board, sensor = started()
+    board.sent.clear()
+    board.code = b"\x00\x40\x00"  # the largest offset that will do; no reference
+    assert not sensor.self_test()
+    written = [sent for sent in board.sent if sent[0] == 0x43]
+    assert written[0] == b"\x43\xee\xc4\x40\x00"
+    assert written[1] == b"\x43\xc0\xc4\x40\x00"
+    assert written[2] == b"\x43\x0e\x04\x50\x00"
 
 
 def test_self_test_wants_a_small_offset_and_a_reference() -> None:

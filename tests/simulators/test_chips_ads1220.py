@@ -111,6 +111,23 @@ def test_self_test_finds_a_bridge_without_supply() -> None:
     assert not BlockBench(SETTINGS, STRAIN, wire="supply").driver.self_test()
 
 
+@pytest.mark.parametrize(
+    ("offset_uv", "supply_v", "passes"),
+    [
+        (49.0, 3.3, True),
+        (-49.0, 3.3, True),
+        (51.0, 3.3, False),
+        (-51.0, 3.3, False),
+        (0.0, 0.751, True),
+        (0.0, 0.749, False),
+    ],
+)
+def test_self_test_has_its_limits(offset_uv: float, supply_v: float, passes: bool) -> None:
+    bench = BlockBench(SETTINGS, STRAIN, supply_v=supply_v)
+    bench.chip.offset_v = offset_uv * 1e-6
+    assert bench.driver.self_test() == passes
+
+
 @pytest.mark.parametrize(("rate_mhz", "noise_v"), [(20_000, 0.0945e-6), (330_000, 0.384e-6)])
 def test_noise_at_gain_128(rate_mhz: int, noise_v: float) -> None:
     bench = BlockBench({**SETTINGS, "rate_mhz": rate_mhz}, STRAIN, noise=True).start()
