@@ -221,11 +221,15 @@ class FarDriver:
 
     def read(self, out: "array[int]", now_us: int) -> int:
         """Read it, at the far side's own now; interrupts come first."""
-        for number in self._hardware.due_edges():
-            self._do("edge", number)
+        self.interrupts()
         values = self._do("read")
         out[: len(values)] = array("i", values)
         return len(values) // len(self.channels)
+
+    def interrupts(self) -> None:
+        """Let the far side see the edges of its pins that have come."""
+        for number in self._hardware.due_edges():
+            self._do("edge", number)
 
     def _do(self, name: str, *arguments: Any) -> Any:
         if self._interpreter.hardware is not self._hardware:

@@ -75,28 +75,28 @@ class I2c:
         try:
             self._bus.writeto(addr, buf)
         except OSError as error:
-            raise _bus_error(error)
+            raise bus_error(error)
 
     def readfrom_into(self, addr: int, buf: bytearray) -> None:
         """Fill buf from the chip at addr."""
         try:
             self._bus.readfrom_into(addr, buf)
         except OSError as error:
-            raise _bus_error(error)
+            raise bus_error(error)
 
     def readfrom_mem_into(self, addr: int, register: int, buf: bytearray) -> None:
         """Write the register's number, then fill buf after a repeated start."""
         try:
             self._bus.readfrom_mem_into(addr, register, buf)
         except OSError as error:
-            raise _bus_error(error)
+            raise bus_error(error)
 
     def writeto_mem(self, addr: int, register: int, buf: bytes) -> None:
         """Write the register's number and buf in one message."""
         try:
             self._bus.writeto_mem(addr, register, buf)
         except OSError as error:
-            raise _bus_error(error)
+            raise bus_error(error)
 
 
 class SpiDevice:
@@ -343,7 +343,8 @@ def _input(number: int, pull: str) -> "Any":
     return machine.Pin(number, machine.Pin.IN, way)
 
 
-def _bus_error(error: OSError) -> OSError:
+def bus_error(error: OSError) -> OSError:
+    """Return the error with the errno that the port promises, whatever this chip's calls it."""
     code = error.args[0] if error.args else 0
     return OSError(ETIMEDOUT if code in _TIMEOUT_ERRNOS else ENODEV)
 

@@ -22,14 +22,15 @@ from tests.simulators.test_chips_bridge import ROWS
 
 SECOND_US = 1_000_000
 BODIES = ("simulated", "micropython", "blinka")
-KINDS = ("i2c", "spi", "uart", "adc", "pin")
+KINDS = ("i2c", "spi", "uart", "adc", "pin", "data_pin")
 # What a technician has to see of a fault of the wire, by how the sensor is wired.
 WIRE_FAULTS: dict[str, dict[str, str]] = {
     "i2c": {"nack": "nothing answers", "stuck_bus": "held low"},
     "spi": {"nack": "answer", "stuck_bus": "answer"},
-    "uart": {"nack": "3 s", "stuck_bus": "3 s", "garbage": "3 s"},
+    "uart": dict.fromkeys(("nack", "stuck_bus", "garbage"), " s."),  # for so many seconds nothing
     "adc": {},
     "pin": {},
+    "data_pin": {"nack": "", "stuck_bus": ""},
 }
 
 
@@ -37,18 +38,20 @@ class Pair(NamedTuple):
     """One driver and its chip.
 
     settings: the sensor's row. value: what the signal is, SI. quantum: largest error of a
-    noiseless sample. reads: what the driver should make of value (None: value). exact: the options
-    of a chip without noise. fastest: settings at the chip's highest rate; None: it reads only at
-    changes. faults: beside those of WIRE_FAULTS, or with other words.
+    noiseless sample. reads: what the driver should make of value (None: value; None of a channel:
+    anything). exact: the options of a chip without noise. fastest: settings at the chip's highest
+    rate; None: it reads only at changes. faults: beside those of WIRE_FAULTS, or with other words.
+    bodies: that can do it.
     """
 
     settings: dict[str, Any]
     value: Any
     quantum: float
-    reads: float | None = None
+    reads: Any = None
     exact: dict[str, Any] = {"noise": False}
     fastest: dict[str, Any] | None = None
     faults: dict[str, str] = {}
+    bodies: tuple[str, ...] = BODIES
 
     @property
     def kind(self) -> str:
@@ -78,6 +81,7 @@ FASTEST: dict[str, dict[str, Any]] = {
     "adxl345-spi": {"rate_mhz": 3_200_000},
     "mpu6050": {"rate_mhz": 1_000_000},
     "nau7802": {"rate_mhz": 320_000},
+    "ads1220": {"rate_mhz": 1_000_000},
     "ads1115": {"rate_mhz": 100_000},
     "tmp117": {"rate_mhz": 8_000},
 }
@@ -121,6 +125,49 @@ PAIRS = {
         exact={"noise_u16": 0},
         fastest={"every_ms": 100},
         faults={"nack": "dry_u16", "stuck_bus": "dry_u16"},
+    ),
+    "hx711": Pair(
+        {
+            "driver": "hx711",
+            "data_pin": 2,
+            "clock_pin": 3,
+            "rate_mhz": 10_000,
+            "full_n": 1000,
+            "rated_uv_per_v": 2000,
+        },
+        250.0,
+        0.03,
+        fastest={"rate_mhz": 80_000},
+    ),
+    "ds18b20": Pair(
+        {"driver": "ds18b20", "pin": 6, "every_ms": 1000},
+        21.5,
+        0.03125,
+        fastest={"bits": 9},
+        faults={"nack": "", "stuck_bus": "", "wrong_checksum": ""},
+        bodies=("simulated", "micropython"),
+    ),
+    "tipping_bucket": Pair(
+        {"driver": "tipping_bucket", "pin": 4, "every_ms": 1000},
+        0.0,
+        0.0,
+        fastest={"every_ms": 100},
+        bodies=("simulated", "micropython"),
+    ),
+    "ld2410": Pair(
+        {"driver": "ld2410", "uart": 0, "every_ms": 1000},
+        (1.0, 1.0, 2.5),
+        0.005,
+        reads=(3.0, 2.5, 2.5),
+        fastest={"every_ms": 100},
+    ),
+    "gnss": Pair(
+        {"driver": "gnss", "uart": 0, "every_ms": 1000},
+        (35.66, 139.7, 8.0),
+        0.001,
+        reads=(35.66, 139.7, 20.0, 8.0, 9.0, None),
+        exact={"noise": False, "first_fix_us": 0},
+        fastest={"every_ms": 1000},
     ),
     "digital_input": Pair({"driver": "digital_input", "pin": 3}, 1.0, 0.0, exact={"bounce_us": 0}),
     "wire_loop": Pair({"driver": "wire_loop", "adc": 0}, 0.0, 0.0),
@@ -198,7 +245,7 @@ class Bench:
 
     def settle(self) -> list[tuple[int, ...]]:
         """Return the samples of a time in which every sensor has said something."""
-        return self.run(max(4 * SECOND_US, 3 * self.driver.spacing_us))
+        return self.run(max(SECOND_US, 4 * self.driver.spacing_us))
 
     def to_si(self, sample: tuple[int, ...]) -> list[float]:
         """Return a sample in SI units."""

@@ -1,6 +1,6 @@
 """What holds for every driver with the model of its chip, on every body of the hardware port."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -11,15 +11,23 @@ from agent.drivers.errors import SensorError
 from simulators.board import PowerLost
 from simulators.chips import CHIPS
 from tests.far_board import Interpreter
-from tests.simulators.pairs import BODIES, PAIRS, SECOND_US, Bench, FreeSignal, error_of
+from tests.simulators.pairs import PAIRS, SECOND_US, Bench, FreeSignal, error_of
 
 MakeBench = Callable[..., Bench]
 STALL_US = 100_000
 PERIODIC = [name for name, pair in PAIRS.items() if pair.is_periodic]
 WITH_IDENTITY = [name for name, pair in PAIRS.items() if pair.has_identity]
 ON_A_BUS = WITH_IDENTITY
-EACH = pytest.mark.parametrize("name", PAIRS)
 FAULTS = [(name, fault) for name, pair in PAIRS.items() for fault in pair.wire_faults()]
+
+
+def on_bodies(names: Iterable[str]) -> pytest.MarkDecorator:
+    """Run a test for each of these pairs, on every body that can do it."""
+    cases = [(name, body) for name in names for body in PAIRS[name].bodies]
+    return pytest.mark.parametrize(("name", "make"), cases, indirect=["make"])
+
+
+EACH = on_bodies(PAIRS)
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +45,9 @@ def interpreter() -> Iterator[Callable[[], Interpreter]]:
         each.close()
 
 
-@pytest.fixture(params=BODIES)
+@pytest.fixture
 def make(request: pytest.FixtureRequest, interpreter: Callable[[], Interpreter]) -> MakeBench:
-    """Make a bench on each body."""
+    """Make benches on the body that on_bodies says."""
 
     def make_bench(name: str, **changes: Any) -> Bench:
         return Bench(name, request.param, interpreter, **changes)
@@ -52,7 +60,7 @@ def assert_reads_the_value(bench: Bench, name: str, sample: tuple[int, ...]) -> 
     wanted = pair.value if pair.reads is None else pair.reads
     expected = wanted if isinstance(wanted, tuple) else (wanted,)
     for found, value in zip(bench.to_si(sample), expected, strict=True):
-        assert abs(found - value) <= pair.quantum + 1e-12
+        assert value is None or abs(found - value) <= pair.quantum + 1e-12
 
 
 def test_every_driver_and_every_chip_is_in_the_table() -> None:
@@ -68,7 +76,7 @@ def test_reads_the_signal_within_the_quantisation(name: str, make: MakeBench) ->
     assert bench.driver.overflows == 0
 
 
-@pytest.mark.parametrize("name", WITH_IDENTITY)
+@on_bodies(WITH_IDENTITY)
 def test_another_chip_is_an_error_at_the_start(name: str, make: MakeBench) -> None:
     bench = make(name)
     bench.chip.fault = "wrong_identity"
@@ -76,7 +84,7 @@ def test_another_chip_is_an_error_at_the_start(name: str, make: MakeBench) -> No
     assert "not a" in cause or "identity" in cause
 
 
-@pytest.mark.parametrize("name", ON_A_BUS)
+@on_bodies(ON_A_BUS)
 @pytest.mark.parametrize("fault", ["nack", "stuck_bus"])
 def test_nobody_there_is_an_error_at_the_start(name: str, fault: str, make: MakeBench) -> None:
     bench = make(name)
@@ -85,7 +93,11 @@ def test_nobody_there_is_an_error_at_the_start(name: str, fault: str, make: Make
     assert PAIRS[name].wire_faults()[fault] in cause
 
 
-@pytest.mark.parametrize(("name", "fault"), FAULTS)
+@pytest.mark.parametrize(
+    ("name", "fault", "make"),
+    [(name, fault, body) for name, fault in FAULTS for body in PAIRS[name].bodies],
+    indirect=["make"],
+)
 def test_fault_while_sampling_is_an_error_and_heals(
     name: str, fault: str, make: MakeBench
 ) -> None:
@@ -99,20 +111,23 @@ def test_fault_while_sampling_is_an_error_and_heals(
     assert_reads_the_value(bench, name, bench.settle()[-1])
 
 
-@pytest.mark.parametrize("name", PERIODIC)
+@on_bodies(name for name in PERIODIC if PAIRS[name].value != 0.0)
 def test_a_stuck_value_stays_and_nothing_else_breaks(name: str, make: MakeBench) -> None:
     signal = FreeSignal(PAIRS[name].value)
     bench = make(name, signal=signal).start()
-    before = bench.settle()[-1]
+    bench.settle()
     bench.chip.fault = "stuck_value"
+    before = bench.settle()
     value = PAIRS[name].value
     signal.value = tuple(part / 2 for part in value) if isinstance(value, tuple) else value * 0.9
-    assert set(bench.settle()) == {before}
+    with suppress(SensorError):  # what tells the time is seen to be stuck
+        assert set(bench.settle()) <= set(before)
     bench.chip.fault = None
-    assert bench.settle()[-1] != before
+    bench.driver.start()
+    assert bench.settle()[-1] not in before
 
 
-@pytest.mark.parametrize("name", PERIODIC)
+@on_bodies(PERIODIC)
 def test_no_loss_is_undetected_at_the_highest_rate_with_stalls(name: str, make: MakeBench) -> None:
     options = dict(PAIRS[name].exact)
     if "noise" in options:
@@ -133,7 +148,7 @@ def test_no_loss_is_undetected_at_the_highest_rate_with_stalls(name: str, make: 
         began_us, overflows, received = bench.clock.now_us(), bench.driver.overflows, 0
 
 
-@pytest.mark.parametrize("name", ON_A_BUS)
+@on_bodies(ON_A_BUS)
 def test_a_supply_that_dips_within_a_transfer_makes_no_false_reading(
     name: str, make: MakeBench
 ) -> None:
@@ -154,7 +169,7 @@ def test_a_supply_that_dips_within_a_transfer_makes_no_false_reading(
         bench.read()
 
 
-@pytest.mark.parametrize("name", [name for name in PAIRS if name not in ON_A_BUS])
+@on_bodies(name for name in PAIRS if name not in ON_A_BUS)
 def test_a_sensor_that_begins_anew_amid_its_words_makes_no_false_reading(
     name: str, make: MakeBench
 ) -> None:
@@ -165,7 +180,11 @@ def test_a_sensor_that_begins_anew_amid_its_words_makes_no_false_reading(
         with suppress(SensorError):
             bench.read()
         bench.chip.power_on(bench.clock.now_us())
-        samples = bench.settle()
+        try:
+            samples = bench.settle()
+        except SensorError:  # it has noticed
+            bench.driver.start()
+            samples = bench.settle()
         if PAIRS[name].is_periodic:
             assert samples
         for sample in samples[-1:]:
@@ -199,7 +218,7 @@ def test_power_cycle_ends_every_handle_and_the_next_boot_works(name: str, make: 
     assert_reads_the_value(bench, name, bench.settle()[-1])
 
 
-@pytest.mark.parametrize("name", ON_A_BUS)
+@on_bodies(ON_A_BUS)
 def test_stop_ends_sampling(name: str, make: MakeBench) -> None:
     bench = make(name).start()
     bench.settle()

@@ -13,7 +13,7 @@ sys.modules["time"] = fake_time
 
 from agent import drivers  # noqa: E402
 from agent.drivers.errors import SensorError  # noqa: E402
-from agent.hal.on_micropython import MicropythonBoard  # noqa: E402
+from agent.hal.on_micropython import MicropythonBoard, bus_error  # noqa: E402
 
 assert asyncio
 
@@ -50,9 +50,21 @@ class Device:
     def call(self, name: str, *arguments: "Any") -> "Any":
         return getattr(self.driver, name)(*arguments)
 
+    def evaluate(self, code: str) -> "Any":
+        names = {"board": self.board, "bus_error": bus_error, "errno_of": errno_of}
+        return eval(code, names)
+
     def state(self) -> "dict[str, Any]":
         driver = self.driver
         return {name: getattr(driver, name) for name in STATE if hasattr(driver, name)}
+
+
+def errno_of(call: "Any") -> int:
+    try:
+        call()
+    except OSError as error:
+        return error.args[0]
+    return 0
 
 
 def serve() -> None:
