@@ -1,8 +1,9 @@
 """Device clocks on UTC, from authenticated time exchanges. No wall clock is trusted or waited for.
 
-Each exchange brackets one reading of a device's boot clock between two readings of the hub's monotonic clock. The
-middle is the estimate, half the round trip the uncertainty; the narrowest recent bracket wins. UTC is then the hub's own: a jump of it
-moves what is said from then on and nothing that is stored, for frames carry only the device's time.
+Each exchange brackets one reading of a device's boot clock between two readings of the hub's
+monotonic clock. The middle is the estimate, half the round trip the uncertainty; the narrowest
+recent bracket wins. UTC is then the hub's own: a jump of it moves what is said from then on and
+nothing that is stored, for frames carry only the device's time.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ REPEAT_US = 600_000_000  # or after ten minutes
 
 @dataclass
 class ClockRow:
-    """device_us on the boot clock of (device, boot) was hub_us on the hub's, to within uncertainty_us."""
+    """device_us on a boot's clock was hub_us on the hub's, to within uncertainty_us."""
 
     device_us: int
     hub_us: int
@@ -30,7 +31,10 @@ class ClockRow:
 
 
 class Clocks:
-    """All devices' clocks. utc_offset_us(): hub UTC minus hub monotonic time, asked anew each time."""
+    """All devices' clocks.
+
+    utc_offset_us(): hub UTC minus hub monotonic time, asked anew each time.
+    """
 
     def __init__(self) -> None:
         self._rows: dict[tuple[str, int], ClockRow] = {}

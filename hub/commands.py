@@ -82,7 +82,8 @@ def run(
         ready: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
         ready.add_done_callback(lambda done: _announce(done, json_ready, loaded))
         await run_hub(loaded, ready)
-        # All is committed by now. A name server or a platform that does not answer may hold a thread.
+        # All is committed by now. A name server or a platform that does not answer may hold a
+        # thread.
         last = threading.Timer(EXIT_S_MAX, os._exit, (0,))
         last.daemon = True
         last.start()
@@ -136,7 +137,7 @@ def _fetch(config: configuration.Config, path: str) -> dict[str, Any]:
     host = "127.0.0.1" if console["host"] == "0.0.0.0" else console["host"]
     url = f"http://{host}:{console['port']}{path}"
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(url, timeout=5) as answer:
             return json.load(answer)  # type: ignore[no-any-return]
     except (OSError, ValueError) as error:
         remedy = "Start it with `hinomi hub run`, or name its hub.toml with --config."

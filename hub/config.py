@@ -13,35 +13,48 @@ ROWS = (
     Row("hub", "id", "hub-1", "", "Name of this hub on the platform.", 1, DEVICE_NAME_SIZE_MAX,
         without="/+#"),
     Row("hub", "data", "data", "", "Folder of the store, beside this file unless absolute.", 1),
-    Row("hub", "devices", "devices.toml", "", "File with the enrolled devices and their secrets.", 1),
-    Row("ingest", "host", "127.0.0.1", "", "Address that devices dial; 0.0.0.0 for the whole town LAN.", 1),
+    Row("hub", "devices", "devices.toml", "",
+        "File with the enrolled devices and their secrets.", 1),
+    Row("ingest", "host", "127.0.0.1", "",
+        "Address that devices dial; 0.0.0.0 for the whole town LAN.", 1),
     Row("ingest", "port", 4620, "", "TCP port that devices dial; 0 takes a free one.", 0, 65535),
-    Row("ingest", "connections_max", 2000, "connections", "More are refused and counted.", 1, 50000),
-    Row("store", "size_max_mib", 8192, "MiB", "Frames that every uplink has are deleted beyond this, oldest waveforms first; when "
+    Row("ingest", "connections_max", 2000, "connections",
+        "More are refused and counted.", 1, 50000),
+    Row("store", "size_max_mib", 8192, "MiB",
+        "Frames that every uplink has are deleted beyond this, oldest waveforms first; when "
         "all is undelivered, new frames are refused and stay on the devices.", 64, 1048576),
-    Row("console", "host", "127.0.0.1", "", "Address of the web page; 0.0.0.0 to show it on the town LAN.", 1),
+    Row("console", "host", "127.0.0.1", "",
+        "Address of the web page; 0.0.0.0 to show it on the town LAN.", 1),
     Row("console", "port", 8080, "", "Port of the web page; 0 takes a free one.", 0, 65535),
-    Row("mode", "dwell_s", 1800, "s", "So long must nothing ask for a mode before it is lowered by one step.", 1, 604800),
-    Row("quake", "peak_m_s2", 0.5, "m/s2", "Ground acceleration on several nodes that means a quake.", 0.01, 20),
-    Row("quake", "devices_min", 3, "devices", "So many must agree, so that one truck is no quake.", 1, 1000),
+    Row("mode", "dwell_s", 1800, "s",
+        "So long must nothing ask for a mode before it is lowered by one step.", 1, 604800),
+    Row("quake", "peak_m_s2", 0.5, "m/s2",
+        "Ground acceleration on several nodes that means a quake.", 0.01, 20),
+    Row("quake", "devices_min", 3, "devices",
+        "So many must agree, so that one truck is no quake.", 1, 1000),
     Row("quake", "window_ms", 3000, "ms", "They must agree within this time.", 100, 60000),
     Row("river", "watch_m", 2.0, "m", "Stage that raises the mode to watch.", -100, 1000),
     Row("river", "danger_m", 3.0, "m", "Stage that raises the mode to disaster.", -100, 1000),
-    Row("river", "hysteresis_m", 0.2, "m", "A level counts as left only this far below it.", 0, 10),
+    Row("river", "hysteresis_m", 0.2, "m",
+        "A level counts as left only this far below it.", 0, 10),
     Row("uplink", "name", "platform", "", "Name of the common platform.", 1, 32),
     Row("uplink", "host", "127.0.0.1", "", "Address of its MQTT broker.", 1),
     Row("uplink", "port", 1883, "", "Port of its MQTT broker.", 1, 65535),
-    Row("uplink", "version", "5", "", "MQTT version that the broker speaks.", choices=("5", "3.1.1")),
+    Row("uplink", "version", "5", "",
+        "MQTT version that the broker speaks.", choices=("5", "3.1.1")),
     Row("uplink", "keepalive_s", 10, "s", "A dead line is noticed within twice this.", 1, 120),
-    Row("uplink", "backlog_kib_s", 0, "KiB/s", "Pace of the backlog behind the live data; 0: as fast as the platform "
+    Row("uplink", "backlog_kib_s", 0, "KiB/s",
+        "Pace of the backlog behind the live data; 0: as fast as the platform "
         "acknowledges.", 0, 10000000),
-    Row("uplink", "user", "", "", "MQTT user; empty for none. Its password: environment HINOMI_UPLINK_PASSWORD.", 0),
+    Row("uplink", "user", "", "",
+        "MQTT user; empty for none. Its password: environment HINOMI_UPLINK_PASSWORD.", 0),
 )  # fmt: skip
 LISTS = ("uplink",)
 
 DEVICE_ROWS = (
     Row("device", "name", None, "", "Name of the device.", 1, DEVICE_NAME_SIZE_MAX),
-    Row("device", "secret", None, "", "Its secret: 64 hexadecimal digits.", 64, 64, is_secret=True),
+    Row("device", "secret", None, "",
+        "Its secret: 64 hexadecimal digits.", 64, 64, is_secret=True),
     Row("device", "kind", "other", "", "What it watches: bridge, river, slope, home, other.",
         choices=("bridge", "river", "slope", "home", "other")),
     Row("device", "name_ja", "", "", "Name shown in Japanese.", 0, 240),
@@ -140,7 +153,8 @@ def init(folder: Path, values: dict[tuple[str, str], Any] | None = None) -> Path
         raise SettingsError(f"{path} exists already", "Edit it, or choose another folder.")
     for name, text, mode in (
         ("hub.secret", secrets.token_hex(KEY_SIZE) + "\n", 0o600),
-        ("devices.toml", "# One [[device]] for each board; `hinomi hub enroll NAME` adds one.\n", 0o600),
+        ("devices.toml", "# One [[device]] for each board; `hinomi hub enroll NAME` adds one.\n",
+         0o600),
         ("hub.toml", "# Settings of the Hinomi hub. Restart the hub after a change.\n\n"
          + commented(ROWS, values or {}, LISTS), 0o644),
     ):  # fmt: skip
@@ -150,7 +164,10 @@ def init(folder: Path, values: dict[tuple[str, str], Any] | None = None) -> Path
 
 
 def enroll(path: Path, device: Device) -> None:
-    """Append a device to devices.toml; SettingsError when the name is taken or a value is wrong."""
+    """Append a device to devices.toml.
+
+    SettingsError when the name is taken or a value is wrong.
+    """
     before = _text(path)
     if device.name in _devices(before, path):
         raise SettingsError(f"{device.name} is enrolled already", "Choose another name.")

@@ -1,7 +1,8 @@
-"""What the hub knows right now, in memory: newest readings, short histories, device states, alerts.
+"""What the hub knows right now, in memory: newest readings, histories, devices, alerts.
 
-It serves the page and `hinomi hub status`. Nothing here is needed for delivery: it is filled behind the commit, at
-most DECODES_PER_S_MAX batches a second of those that no rule needs, and lost at a restart.
+It serves the page and `hinomi hub status`. Nothing here is needed for delivery: it is filled
+behind the commit, at most DECODES_PER_S_MAX batches a second of those that no rule needs, and lost
+at a restart.
 """
 
 import time
@@ -19,7 +20,8 @@ _POINTS_SIZE_MAX = 3 * HISTORY_POINTS_MAX
 HISTORY_SPAN_US = 100_000  # each point covers at least this, so that 1200 of them are two minutes
 DECODES_PER_S_MAX = 100
 ALERTS_MAX = 100
-CURRENT_US_MIN = 15_000_000  # a reading is current while younger than three of its report intervals, but at least this
+# A reading is current while younger than three of its report intervals, but at least this.
+CURRENT_US_MIN = 15_000_000
 SILENT_US = 30_000_000
 
 
@@ -31,7 +33,8 @@ class Channel:
     value: float = 0.0
     at_us: int = 0
     interval_us: int = 0
-    # UTC in us, least and greatest value of each point, flat: 24 bytes a point where lists take 170.
+    # UTC in us, least and greatest value of each point, flat: 24 bytes a point where lists take
+    # 170.
     points: "array[float]" = field(default_factory=lambda: array("d"))
 
 
@@ -123,8 +126,8 @@ class Live:
         self._alert_count += 1
         utc_us = time.time_ns() // 1000
         self.alerts.append(
-            {"id": self._alert_count, "utc_us": utc_us, "level": level, "kind": kind, "text_ja": texts[0],
-             "text_en": texts[1], "drill": drill}
+            {"id": self._alert_count, "utc_us": utc_us, "level": level, "kind": kind,
+             "text_ja": texts[0], "text_en": texts[1], "drill": drill}
         )  # fmt: skip
 
     def devices(self, online: set[str], now_us: int) -> list[dict[str, Any]]:
@@ -167,7 +170,8 @@ class Live:
     def _reading(self, name: str, channel: Channel, now_us: int) -> dict[str, Any]:
         age_us = max(0, now_us - channel.at_us)
         due_us = max(CURRENT_US_MIN, 3 * channel.interval_us)
-        return {"channel": name, "unit": channel.unit, "value": channel.value, "age_ms": age_us // 1000,
+        return {"channel": name, "unit": channel.unit, "value": channel.value,
+                "age_ms": age_us // 1000,
                 "current": age_us < due_us}  # fmt: skip
 
     def channels(self) -> list[tuple[str, str, str]]:

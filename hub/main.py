@@ -191,15 +191,18 @@ class Hub:
             one["stored"] = one["live"] + one["backlog"]
         return {
             "hub": {"id": self.config.id, "version": version("hinomi"), "boot": self.sender.boot,
-                    "uptime_s": int(time.monotonic() - self._started), "utc_us": time.time_ns() // 1000},
-            "mode": {"mode": self.modes.name(), "drill": self.modes.drill, "since_utc_us": self.mode_since_us,
+                    "uptime_s": int(time.monotonic() - self._started),
+                    "utc_us": time.time_ns() // 1000},
+            "mode": {"mode": self.modes.name(), "drill": self.modes.drill,
+                     "since_utc_us": self.mode_since_us,
                      "actor": self.modes.actor, "reason": self.modes.reason},
             "devices": live.devices(set(self.ingest.peers), now_us),
             "uplinks": uplinks,
             "ingest": {**self.ingest.statistics(),
                        "frames_per_s": self._rates.of("frames", live.frames_count),
                        "readings_per_s": self._rates.of("readings", live.readings_count)},
-            "store": {**stored, "frames": self.store.frames_stored(), "failure": self.store.failure},
+            "store": {**stored, "frames": self.store.frames_stored(),
+                      "failure": self.store.failure},
             "alerts": list(live.alerts),
         }  # fmt: skip
 

@@ -1,10 +1,10 @@
-"""The mode of operation: raised at once by a finding, lowered step by step after a dwell, or set by a person.
+"""The mode: raised at once by a finding, lowered step by step after a dwell, or set by hand.
 
     normal --finding--> watch --finding--> disaster
     disaster --no finding that asks for it, for dwell_s--> watch --likewise--> normal
 
-Times are the hub's monotonic microseconds, so a restart begins the dwell anew: a hub that was killed in a
-disaster comes back in disaster.
+Times are the hub's monotonic microseconds, so a restart begins the dwell anew: a hub that was
+killed in a disaster comes back in disaster.
 """
 
 from dataclasses import dataclass

@@ -10,7 +10,8 @@ from protocols.records import encode_record
 class HubSender:
     """Seals records under the hub's name and puts them into the store.
 
-    Its boot number is durable before its first record can be, because both ride on the same commits in order.
+    Its boot number is durable before its first record can be, because both ride on the same
+    commits in order.
     """
 
     def __init__(self, hub_id: str, secret: bytes, store: Store) -> None:
@@ -23,7 +24,8 @@ class HubSender:
     def record(self, kind: int, lane: int, now_us: int, fields: dict[str, Any]) -> None:
         """Seal and store one record. now_us: the hub's monotonic clock.
 
-        Where the store cannot write and holds too many already, it is dropped and counted; no index is used up.
+        Where the store cannot write and holds too many already, it is dropped and counted; no
+        index is used up.
         """
         if not self._store.may_append_own():
             return

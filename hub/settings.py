@@ -24,9 +24,9 @@ class SettingsError(Exception):
 class Row:
     """One setting: its TOML table and name, default, unit and help.
 
-    `low`/`high` or `choices` bound it; of a text they bound its bytes. `without`: characters that a
-    text must not hold. A default of None means: must be given. Its type is then `kind`.
-    A secret is never shown, not even a wrong one.
+    `low`/`high` or `choices` bound it; of a text they bound its bytes. `without`: characters that
+    a text must not hold. A default of None means: must be given. Its type is then `kind`. A secret
+    is never shown, not even a wrong one.
     """
 
     table: str
@@ -176,7 +176,10 @@ class Document:
 def commented(
     rows: Sequence[Row], values: dict[tuple[str, str], Any], lists: Sequence[str]
 ) -> str:
-    """Return a TOML file with every setting, its unit and help. lists: tables written as [[table]]."""
+    """Return a TOML file with every setting, its unit and help.
+
+    lists: tables written as [[table]].
+    """
     parts: list[str] = []
     table = None
     for row in rows:

@@ -1,20 +1,21 @@
 """The durable store: SQLite (WAL, synchronous=FULL), one writer thread, group commit.
 
-Theory of operation. The event loop collects accepted frames in a `Group`. While the writer thread commits one
-group the next one grows; when a commit ends the next group is handed over. So a group is as
-large as the load makes it, an idle hub commits a single frame at once, and no lock is needed:
-everything but `_commit` and `_read` runs on the loop.
+Theory of operation. The event loop collects accepted frames in a `Group`. While the writer thread
+commits one group the next one grows; when a commit ends the next group is handed over. So a group
+is as large as the load makes it, an idle hub commits a single frame at once, and no lock is
+needed: everything but `_commit` and `_read` runs on the loop.
 
-What a frame costs is the rest of this design: the frames of one lane and one commit are one row, and which
-(device, boot, index) were accepted is kept as ranges, not as rows. Frames are numbered per
-lane; uplinks point into these numbers.
+What a frame costs is the rest of this design: the frames of one lane and one commit are one row,
+and which (device, boot, index) were accepted is kept as ranges, not as rows. Frames are numbered
+per lane; uplinks point into these numbers.
 
-A commit that fails (full disk, I/O error) takes nothing back that was acknowledged: the group is dropped, what
-is accepted is again what the last commit said, the hub's own records go into the next group, and whoever sent the
-frames is told to come again later (`on_failure`). What is left to write is tried again every RETRY_S, without a restart.
+A commit that fails (full disk, I/O error) takes nothing back that was acknowledged: the group is
+dropped, what is accepted is again what the last commit said, the hub's own records go into the
+next group, and whoever sent the frames is told to come again later (`on_failure`). What is left to
+write is tried again every RETRY_S, without a restart.
 
-While the store is too large a commit also deletes a piece of what every uplink has. It is the same transaction, so
-the cursors on disk are never behind what was deleted.
+While the store is too large a commit also deletes a piece of what every uplink has. It is the same
+transaction, so the cursors on disk are never behind what was deleted.
 """
 
 import asyncio
@@ -62,7 +63,8 @@ class Group:
     pieces: list[list[bytes]] = field(default_factory=lambda: [[] for _ in LANES])
     size: int = 0
     touched: set[tuple[str, int]] = field(default_factory=set)
-    # Who wants to hear of it: an object with committed(group) and failed(reason); value: (boot, index) flat.
+    # Who wants to hear of it: an object with committed(group) and failed(reason); value: (boot,
+    # index) flat.
     waiting: dict[Any, list[int]] = field(default_factory=dict)
     # (device, lane, payload) of those that somebody reads behind the commit.
     readings: list[tuple[str, int, bytes]] = field(default_factory=list)
@@ -88,7 +90,10 @@ class Group:
 
 @dataclass
 class _Job:
-    """What the writer's thread does in one transaction. deletion: lane, sequence number; deleted: the outcome."""
+    """What the writer's thread does in one transaction.
+
+    deletion: lane, sequence number; deleted: the outcome.
+    """
 
     group: Group
     seen: list[tuple[str, int, bytes]]
@@ -147,7 +152,10 @@ class Store:
     # Taking in
 
     def append(self, device: str, boot: int, index: int, lane: int, frame: bytes) -> bool:
-        """Take a verified frame into the current group; False when its identity was accepted before."""
+        """Take a verified frame into the current group.
+
+        False when its identity was accepted before.
+        """
         key = (device, boot)
         ranges = self.seen.get(key)
         if ranges is None:
@@ -361,7 +369,10 @@ class Store:
         return int(self.meta.get(f"first{lane}", 0))
 
     def _deletable(self) -> tuple[int, int] | None:
-        """Return (lane, floor) of what to delete next, least urgent lane first; None when there is no need."""
+        """Return (lane, floor) of what to delete next, least urgent lane first.
+
+        None when there is no need.
+        """
         if self._excess() > 0:
             for lane in reversed(LANES):
                 floor = self.floor(lane)
@@ -393,7 +404,7 @@ class Store:
     # Reading
 
     async def read(self, lane: int, first: int, following: int, size_max: int) -> Chunk | None:
-        """Return frames from sequence number `first` up to `following`, at most size_max bytes (but at least one).
+        """Return frames from `first` up to `following`, at most size_max bytes, at least one.
 
         None when none of them are there any more.
         """
@@ -473,7 +484,10 @@ def _unpacked(blob: bytes) -> list[int]:
 
 
 def _since(tail: deque[Chunk], first: int) -> list[Chunk]:
-    """Return the chunks from the one with `first` on: the last few, where the tail may hold thousands."""
+    """Return the chunks from the one with `first` on.
+
+    The last few, where the tail may hold thousands.
+    """
     found = []
     for chunk in reversed(tail):
         found.append(chunk)
@@ -484,7 +498,8 @@ def _since(tail: deque[Chunk], first: int) -> list[Chunk]:
 
 
 def _locked(path: Path) -> int:
-    # Two hubs on one store would number frames alike. The lock goes with the process, however it ends.
+    # Two hubs on one store would number frames alike. The lock goes with the process, however it
+    # ends.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -497,11 +512,13 @@ def _locked(path: Path) -> int:
 def _open(path: Path) -> sqlite3.Connection:
     try:
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-        # A commit writes five pages however small it is (measured: 8 KiB pages cost a third more writing).
+        # A commit writes five pages however small it is (measured: 8 KiB pages cost a third more
+        # writing).
         db.execute("PRAGMA page_size = 4096")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        # Frames are written once and read once: a larger cache is only memory (measured: no faster with 8 MiB).
+        # Frames are written once and read once: a larger cache is only memory (measured: no faster
+        # with 8 MiB).
         db.execute("PRAGMA cache_size = -1024")
         db.execute("PRAGMA journal_size_limit = 67108864")
         version = db.execute("PRAGMA user_version").fetchone()[0]

@@ -1,9 +1,9 @@
-"""The MQTT uplink: bundles of frames to a broker, QoS 1, MQTT 5 (or 3.1.1 where a broker has no more).
+"""The MQTT uplink: bundles of frames to a broker, QoS 1, MQTT 5 or 3.1.1.
 
-Topic `hinomi/v1/<hub>/frames/<live|backlog>/<lane>`, payload protocols.bundle. A bundle counts as delivered when the
-broker acknowledged it (PUBACK) and did not refuse it there. Frames are packed because a publish
-costs about 100 us however small it is: whatever waits goes out as one message, so that latency
-stays that of the link and the cost per frame falls as the load grows.
+Topic `hinomi/v1/<hub>/frames/<live|backlog>/<lane>`, payload protocols.bundle. A bundle counts as
+delivered when the broker acknowledged it (PUBACK) and did not refuse it there. Frames are packed
+because a publish costs about 100 us however small it is: whatever waits goes out as one message,
+so that latency stays that of the link and the cost per frame falls as the load grows.
 """
 
 import asyncio
@@ -205,7 +205,7 @@ class MqttUplink:
 
 
 class _Client(aiomqtt.Client):
-    """aiomqtt with what it hides: that the line ended, what an MQTT 5 broker refuses and limits."""
+    """aiomqtt with what it hides: a line that ended, what an MQTT 5 broker refuses or limits."""
 
     refusal = ""
     bundle_bytes_max = BUNDLE_BYTES_MAX
@@ -220,12 +220,11 @@ class _Client(aiomqtt.Client):
             ended = aiomqtt.MqttError("the broker ended the connection")
             raise self._disconnected.exception() or ended
 
-    def _on_connect(
-        self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None
-    ) -> None:
+    def _on_connect(self, *details: Any) -> None:
+        properties = details[4] if len(details) > 4 else None  # after client, .., reason code
         size_max = getattr(properties, "MaximumPacketSize", BUNDLE_BYTES_MAX + MESSAGE_OVERHEAD)
         self.bundle_bytes_max = min(BUNDLE_BYTES_MAX, size_max - MESSAGE_OVERHEAD)
-        super()._on_connect(client, userdata, flags, reason_code, properties)
+        super()._on_connect(*details)
 
     def _on_publish(
         self, client: Any, userdata: Any, mid: int, reason_code: Any, properties: Any

@@ -7,9 +7,10 @@ Each lane of the store is a row of numbered frames. For one uplink and one lane
     but for `backlog`
 
 While the line is up, frames are sent from `live` on. When the line comes (back) up, what piled up,
-live..following, becomes a range of `backlog` and live data starts at `following`: new data goes first, the backlog
-is paced behind it and marked historical. Within both, the most urgent lane goes first.
-Only an acknowledgement moves `live` or shortens a backlog range, and only in order; that is saved.
+live..following, becomes a range of `backlog` and live data starts at `following`: new data goes
+first, the backlog is paced behind it and marked historical. Within both, the most urgent lane goes
+first. Only an acknowledgement moves `live` or shortens a backlog range, and only in order; that is
+saved.
 """
 
 from collections import deque
@@ -157,7 +158,10 @@ class RelayQueue:
         ]
 
     def counts(self, following: Sequence[int]) -> dict[str, int]:
-        """Return frames delivered, evicted, live (waiting now) and backlog; their sum is what was accepted."""
+        """Return frames delivered, evicted, live (waiting now) and backlog.
+
+        Their sum is what was accepted.
+        """
         backlog = sum(end - first for ranges in self._backlog for first, end in ranges)
         waiting = sum(following[lane] - self._lanes[lane].live for lane in LANES)
         live, held = (waiting, backlog) if self.line_is_up else (0, backlog + waiting)

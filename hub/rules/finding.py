@@ -8,7 +8,10 @@ LEVEL_NAMES = ("info", "watch", "warning", "emergency")
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding. key: what it is about, the same while it lasts; mode: the least mode it asks for."""
+    """One finding.
+
+    key: what it is about, the same while it lasts; mode: the least mode it asks for.
+    """
 
     rule: str
     key: str

@@ -1,9 +1,9 @@
 """Ground shaking: several nodes report a peak within one window.
 
-Input: series `*.peak` in m/s2 that a node's trigger sends on lane 0. One truck shakes one
-node; a quake shakes all, so `devices_min` different devices must report at least `peak_m_s2` within
-`window_ms`. The finding lasts until no node has reported for ten windows. This is a plain threshold, not a
-seismic intensity.
+Input: series `*.peak` in m/s2 that a node's trigger sends on lane 0. One truck shakes one node; a
+quake shakes all, so `devices_min` different devices must report at least `peak_m_s2` within
+`window_ms`. The finding lasts until no node has reported for ten windows. This is a plain
+threshold, not a seismic intensity.
 """
 
 from hub.rules.finding import EMERGENCY, Finding

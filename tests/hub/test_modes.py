@@ -18,7 +18,7 @@ def test_a_finding_raises_the_mode_at_once_and_never_lowers_it() -> None:
     change = modes.judge(finding(MODE_DISASTER), 0)
     assert change is not None
     assert (change.mode, change.drill, change.actor, change.reason) == (
-        MODE_DISASTER, False, "rule:river", "English",
+        MODE_DISASTER, False, "rule:river", "日本語 / English",
     )  # fmt: skip
     assert modes.judge(finding(MODE_WATCH), S) is None
     assert modes.mode == MODE_DISASTER
