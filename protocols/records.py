@@ -104,7 +104,7 @@ def fits(value: object, sort: str) -> bool:
     """Tell whether value is of the sort: a number of RANGES, "text", "bool" or "list"."""
     if sort in RANGES:
         low, high = RANGES[sort]
-        return is_integer(value) and low <= value <= high  # type: ignore[operator]
+        return is_integer(value) and low <= value <= high
     if sort == "text":
         return isinstance(value, str) and len(value.encode()) <= TEXT_SIZE_MAX
     return isinstance(value, bool if sort == "bool" else list)
