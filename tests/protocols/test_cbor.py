@@ -155,3 +155,12 @@ def test_read_uint_takes_unsigned_integers_only() -> None:
     assert cbor.read_uint(b"\xff\x19\x03\xe8", 1) == (1000, 4)
     for encoding in ("20", "40", "1817", "f4", ""):
         assert reason_of(cbor.read_uint, bytes.fromhex(encoding), 0) == "malformed", encoding
+
+
+def test_read_uint_reads_each_size_and_refuses_it_cut_short() -> None:
+    for value in (0, 23, 24, 255, 256, 65535, 65536, 2**32 - 1, 2**32, 2**64 - 1):
+        encoding = cbor.encode(value)
+        assert cbor.read_uint(encoding, 0) == (value, len(encoding)), value
+        for size in range(len(encoding)):
+            assert reason_of(cbor.read_uint, encoding[:size], 0) == "malformed", (value, size)
+    assert reason_of(cbor.read_uint, b"\x1b\xff\xff\xff\xff\xff\xff\xff", 0) == "malformed"
