@@ -123,10 +123,11 @@ class QueueMachine(RuleBasedStateMachine):
         assert (counts["live"], counts["backlog"], counts["in_flight"]) == (0, 0, 0)
         for lane in LANES:
             for number in range(self.gone[lane], self.following[lane]):
-                assert self.platform[lane, number]
+                assert self.settled[lane, number]
+        self.every_frame_is_counted_once()
 
 
-QueueMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=40)
+QueueMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
 test_whatever_the_line_does = QueueMachine.TestCase
 
 
