@@ -161,7 +161,17 @@ class Pulses:
         self._filter = PulseFilter(debounce_us)
         self._seen_us = -(1 << 62)
         self._level = pin.value()
+        self._is_watching = False
+
+    def start(self) -> "Pulses":
+        """Begin to look, until stop() or the program's end; return self."""
+        self._is_watching = True
         threading.Thread(target=self._watch, name="pulses", daemon=True).start()
+        return self
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._is_watching = False
 
     def count(self) -> int:
         """Return the edges since the counter was made."""
@@ -176,7 +186,7 @@ class Pulses:
         self._level = level
 
     def _watch(self) -> None:
-        while True:
+        while self._is_watching:
             self.look(time.monotonic_ns() // 1000)
             time.sleep(PULSE_LOOK_S)
 
@@ -257,7 +267,7 @@ class BlinkaBoard:
         """Return the counter of that pin's falling edges: always the same one."""
         key = "pulses", number
         if key not in self._opened:
-            self._opened[key] = Pulses(self.pin(number, "in", pull), debounce_us)
+            self._opened[key] = Pulses(self.pin(number, "in", pull), debounce_us).start()
         counter: Pulses = self._opened[key]
         return counter
 
