@@ -164,3 +164,9 @@ def test_self_test_compares_with_the_trim_of_the_factory() -> None:
     assert sensor._factory_trims() == (1392, 2290, 3768)
     assert not sensor.self_test()
     assert board.registers[0x1C] == 0x00
+
+
+def test_self_test_fails_where_the_factory_left_no_trim() -> None:
+    _, sensor = started()
+    assert sensor._factory_trims() == (0, 0, 0)
+    assert not sensor.self_test()
