@@ -56,7 +56,7 @@ def demo(
 def run(
     scenario: Annotated[str, typer.Argument(help="Name, or path of a .toml file.")],
     seconds: Seconds = None,
-    headless: Headless = True,
+    headless: Headless = False,
     report: ReportFile = None,
     seed: Seed = None,
     record: Record = None,
