@@ -151,6 +151,24 @@ def test_one_sample_each_spacing_at_its_own_polls() -> None:
         assert sensor.overflows == 0
 
 
+def test_time_of_a_conversion_counts_from_its_beginning() -> None:
+    _, sensor, out = started()
+    assert sensor.read(out, 7_000 * MS_US) == 0
+    assert sensor.read(out, 7_749 * MS_US) == 0
+    assert sensor.read(out, 7_750 * MS_US) == 1
+    assert sensor.self_test()
+
+
+def test_second_start_begins_anew_without_a_loss() -> None:
+    board, sensor, out = started(every_ms=1000)
+    assert sensor.read(out, 0) == 0
+    sensor.start()
+    assert sensor.read(out, 60_000 * MS_US) == 0
+    assert board.said[-1] == MATCH + b"\x44"
+    assert sensor.read(out, 60_775 * MS_US) == 1
+    assert sensor.overflows == 0
+
+
 def test_stall_is_counted() -> None:
     _, sensor, out = started(every_ms=1000)
     sensor.read(out, 0)

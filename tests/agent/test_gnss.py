@@ -113,6 +113,22 @@ def test_numbers_that_cannot_be_are_refused_and_counted() -> None:
     assert sensor.sentence_errors == 1
 
 
+def test_bus_that_stands_has_a_speed_of_zero() -> None:
+    assert read_after(rmc("120000.00", speed="0.000") + gga("120000.00"))[3] == 0
+
+
+def test_sentence_of_another_type_is_no_error() -> None:
+    board, sensor, out = started()
+    board.pending += sentence("GPGSV,3,1,12,01,40,083,46,02,17,308,41") + sentence("GPRMC,1")
+    sensor.read(out, 0)
+    assert sensor.sentence_errors == 0
+
+
+def test_fix_that_goes_takes_the_newer_half_with_it() -> None:
+    gone = rmc("120000.00") + rmc("120000.00", state="V") + gga("120000.00")
+    assert read_after(gone) == []
+
+
 def test_moment_is_read_once_and_missing_ones_are_counted() -> None:
     board, sensor, out = started()
     board.pending += rmc("120000.00") + gga("120000.00")
@@ -162,3 +178,30 @@ def test_self_test_wants_a_fix() -> None:
     assert not sensor.self_test()
     board.pending += rmc("120001.00") + gga("120001.00")
     assert sensor.self_test()
+
+
+def test_self_test_does_not_take_old_news() -> None:
+    board, sensor, _ = started()
+    board.time_us = 60 * SECOND_US
+    sensor.start()
+    board.pending += rmc("120000.00") + gga("120000.00")
+    assert sensor.self_test()
+    board.time_us += 5 * SECOND_US
+    assert sensor.self_test()
+    board.time_us += 1
+    assert not sensor.self_test()
+
+
+def test_second_start_begins_anew_without_a_loss() -> None:
+    board, sensor, out = started()
+    board.pending += rmc("120000.00") + gga("120000.00")
+    assert sensor.read(out, 0) == 1
+    board.pending += (rmc("120000.00") + gga("120000.00"))[:9]
+    sensor.read(out, 1)
+    board.time_us = 60 * SECOND_US
+    sensor.start()
+    assert sensor.read(out, 60 * SECOND_US) == 0
+    assert not sensor.self_test()
+    board.pending += rmc("120000.00") + gga("120000.00")
+    assert sensor.read(out, 61 * SECOND_US) == 1
+    assert sensor.overflows == 0

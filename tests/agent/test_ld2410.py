@@ -119,6 +119,12 @@ def test_report_that_is_not_just_so_is_refused() -> None:
         assert read_after(bytes(broken) + MAKERS * 3)[0] == [2, 0, 0]
 
 
+def test_farthest_distance_and_strongest_echo_are_just_so() -> None:
+    assert read_after(report(3, 800, 800)) == ([3, 800, 800], 0)
+    assert read_after(report(3, 801, 800)) == ([], 1)
+    assert read_after(report(2, 0, 0x0103)) == ([2, 0, 0x0103], 0)
+
+
 def test_broken_report_is_counted() -> None:
     assert read_after(MAKERS[:18] + b"\x01" + MAKERS[19:]) == ([], 1)
 
@@ -142,3 +148,30 @@ def test_three_silent_seconds_are_an_error_that_names_the_wire() -> None:
         assert "UART 1" in error.remedy
     sensor.start()
     assert not sensor.self_test()
+
+
+def test_self_test_does_not_take_old_news() -> None:
+    board, sensor, _ = started()
+    board.time_us = 60 * SECOND_US
+    sensor.start()
+    board.pending += MAKERS
+    assert sensor.self_test()
+    board.time_us += 3 * SECOND_US
+    assert sensor.self_test()
+    board.time_us += 1
+    assert not sensor.self_test()
+
+
+def test_second_start_begins_anew_without_a_loss() -> None:
+    board, sensor, out = started()
+    board.pending += MAKERS
+    assert sensor.read(out, 0) == 1
+    board.pending += MAKERS[:9]
+    sensor.read(out, 1)
+    board.time_us = 60 * SECOND_US
+    sensor.start()
+    assert sensor.read(out, 60 * SECOND_US) == 0
+    assert not sensor.self_test()
+    board.pending += MAKERS
+    assert sensor.read(out, 61 * SECOND_US) == 1
+    assert sensor.overflows == 0

@@ -88,3 +88,30 @@ def test_self_test_wants_an_echo() -> None:
     assert not sensor.self_test()
     board.pending += b"R1000\r"
     assert sensor.self_test()
+
+
+def test_self_test_does_not_take_old_news() -> None:
+    board, sensor, _ = started()
+    board.time_us = 60 * SECOND_US
+    sensor.start()
+    board.pending += b"R1000\r"
+    assert sensor.self_test()
+    board.time_us += 3 * SECOND_US
+    assert sensor.self_test()
+    board.time_us += 1
+    assert not sensor.self_test()
+
+
+def test_second_start_begins_anew_without_a_loss() -> None:
+    board, sensor, out = started()
+    board.pending += b"R1000\r"
+    assert sensor.read(out, 0) == 1
+    board.pending += b"R1000\r"[:4]
+    sensor.read(out, 1)
+    board.time_us = 60 * SECOND_US
+    sensor.start()
+    assert sensor.read(out, 60 * SECOND_US) == 0
+    assert not sensor.self_test()
+    board.pending += b"R1000\r"
+    assert sensor.read(out, 61 * SECOND_US) == 1
+    assert sensor.overflows == 0

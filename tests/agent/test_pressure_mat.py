@@ -103,6 +103,11 @@ def test_broken_wire_is_an_error_that_names_it() -> None:
     sensor.start()
 
 
+def test_smallest_gap_of_the_thresholds() -> None:
+    assert states((1499, 1500), adc=3, on_u16=1500, off_u16=1000) == [1]
+    assert states((1000, 1500), adc=3, on_u16=1500, off_u16=1000) == [0, 1]
+
+
 def test_settings_that_cannot_be_are_refused() -> None:
     for settings, words in (
         ({}, "either adc or pin"),

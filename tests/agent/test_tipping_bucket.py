@@ -18,10 +18,11 @@ class CounterBoard:
     def __init__(self) -> None:
         self.clock = self
         self.total = 0
+        self.time_us = 0
         self.asked: Any = None
 
     def now_us(self) -> int:
-        return 0
+        return self.time_us
 
     def pulses(self, number: int, pull: str, debounce_us: int) -> "CounterBoard":
         self.asked = (number, pull, debounce_us)
@@ -52,14 +53,21 @@ def test_reading_is_the_sum_of_the_tips_since_the_start_of_the_board() -> None:
 
 def test_sum_goes_on_after_another_start() -> None:
     board, sensor, out = started()
-    board.total = 40
+    board.total = 4000
     sensor.stop()
     again = TippingBucket(board, {"name": "rain", "pin": 9})
-    board.total = 43
+    board.total = 4003
+    board.time_us = MINUTE_US
     again.start()
-    board.total = 44
+    board.total = 4005
     assert again.read(out, MINUTE_US) == 1
-    assert out[0] == 44
+    assert out[0] == 4005
+    assert again.self_test()
+    board.total += 3
+    board.time_us = 60 * MINUTE_US
+    again.start()
+    assert again.read(out, 60 * MINUTE_US) == 1
+    assert again.overflows == 0
 
 
 def test_scale_is_the_rain_of_one_tip() -> None:
@@ -90,6 +98,18 @@ def test_more_than_rain_can_make_is_an_error_and_counting_goes_on() -> None:
     board.total += 1
     assert sensor.read(out, 3 * MINUTE_US) == 1
     assert out[0] == 72
+
+
+def test_limit_is_of_the_time_that_passed_since_the_start() -> None:
+    board, sensor, out = started()
+    board.time_us = 600 * MINUTE_US
+    sensor.start()
+    board.total = 36
+    try:
+        sensor.read(out, 601 * MINUTE_US)
+        assert False
+    except SensorError:
+        pass
 
 
 def test_one_sample_each_spacing_and_stalls_are_counted() -> None:

@@ -123,6 +123,11 @@ def test_self_test_wants_an_intact_loop() -> None:
         assert not sensor.self_test()
 
 
+def test_farthest_resistors_that_will_do() -> None:
+    assert state_at(16_383, intact_u16=16_383) == INTACT
+    assert state_at(49_151, intact_u16=49_151) == INTACT
+
+
 def test_wiring_that_cannot_be_is_refused() -> None:
     assert "either adc or pin" in refusal()
     assert "either adc or pin" in refusal(adc=1, pin=2)
