@@ -40,8 +40,9 @@ bench: $(READY_TO_TEST) $(ASSETS) debian-packages ## measure; prints a table, wr
 	@mkdir -p build
 	$(BIN)/python -m tests.bench $(ARGS)
 
-soak: $(READY_TO_RUN) ## play the demo for an hour and judge it (ARGS="--seconds 86400")
+soak: $(READY_TO_TEST) ## play the demo for an hour and judge it (ARGS="--seconds 86400"); break each driver
 	@mkdir -p build
+	$(BIN)/python -m tests.mutate --limit 40 --report build/mutants.json
 	$(BIN)/hinomi demo --headless --seconds 3600 --report build/soak.json $(ARGS)
 
 assets: $(ASSETS) ## fetch the page's chart library and the MicroPython interpreter
