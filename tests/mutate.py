@@ -133,7 +133,7 @@ def _apply(node: ast.AST, what: str) -> None:
         node.__class__ = ast.Pass  # type: ignore[assignment]
 
 
-def tests_of(driver: str) -> list[str]:
+def files_of(driver: str) -> list[str]:
     """Return the test files that speak of a driver, the table of all pairs last."""
     module = DRIVERS[driver].split(":")[0].rsplit(".", 1)[1]
     files = [
@@ -181,7 +181,7 @@ def check(driver: str, limit: int | None) -> dict[str, Any]:
     mutants = list(mutants_of(code))
     if limit is not None and limit < len(mutants):
         mutants = sorted(random.Random(SEED).sample(mutants, limit))
-    tests = tests_of(driver)
+    tests = files_of(driver)
     lines = code.splitlines()
     survivors = []
     with tempfile.TemporaryDirectory() as name:

@@ -3,7 +3,7 @@
 import ast
 
 from agent.drivers import DRIVERS
-from tests.mutate import EVERY_PAIR, mutants_of, tests_of
+from tests.mutate import EVERY_PAIR, files_of, mutants_of
 
 CODE = '''"""Docstring with 1 and 2."""
 
@@ -40,5 +40,5 @@ def test_every_mutant_is_another_program() -> None:
 
 def test_every_driver_has_tests_of_its_own_beside_the_table() -> None:
     for driver in DRIVERS:
-        *own, table = tests_of(driver)
+        *own, table = files_of(driver)
         assert own and table == EVERY_PAIR
