@@ -155,14 +155,16 @@ def test_silence_and_a_time_that_stands_still_are_errors() -> None:
 
 def test_ten_minutes_without_a_fix_are_an_error_that_names_the_antenna() -> None:
     board, sensor, out = started()
+    board.time_us = 50 * SECOND_US
+    sensor.start()
     board.pending += rmc("115959.00") + gga("115959.00")
-    assert sensor.read(out, 0) == 1
+    assert sensor.read(out, 100 * SECOND_US) == 1
     for second in range(601):
         time = f"12{second // 60:02d}{second % 60:02d}.00"
         board.pending += rmc(time, state="V") + gga(time, quality="0")
-        assert sensor.read(out, second * SECOND_US) == 0
+        assert sensor.read(out, (100 + second) * SECOND_US) == 0
     board.pending += rmc("121001.00", state="V")
-    assert "antenna" in error_of(sensor, 600 * SECOND_US + 1).remedy
+    assert "antenna" in error_of(sensor, 700 * SECOND_US + 1).remedy
 
 
 def test_line_is_read_before_half_of_the_buffer_is_full() -> None:
