@@ -1,10 +1,10 @@
 """Temperature from the DS18B20 on a 1-Wire bus (Analog Devices, DS18B20 data sheet, rev. 6).
 
-Several share one pin: each is told by its 64-bit address ("64-Bit Lasered ROM Code", figure 7:
+Several share one pin: each is told by its 64-bit address ("64-Bit Lasered ROM Code", figure 8:
 family code 0x28, serial number, CRC). A lone one needs no address in the configuration.
 
 A conversion takes up to 94, 188, 375 or 750 ms at 9, 10, 11 or 12 bits (table 2); the scratchpad
-then holds the result in 1/16 degree (figure 4), with a CRC (figure 9). After a power failure it
+then holds the result in 1/16 degree (figure 4), with a CRC (figure 11). After a power failure it
 holds 85 degrees, a temperature like any other. So the alarm registers, which nobody uses, are
 set to limits that are not the power-up ones: a chip that has lost them has lost the conversion.
 """
