@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from agent.hal.errors import ENODEV, ETIMEDOUT
-from agent.hal.on_blinka import BlinkaBoard, Clock, Pin, Pulses
+from agent.hal.on_blinka import BlinkaBoard, Clock, Pin, Pulses, SpiDevice
 from simulators import chips
 from simulators.board import SimBoard
 from simulators.clock import HandClock
@@ -156,3 +156,35 @@ def test_a_real_serial_port_is_opened_and_opened_again() -> None:
         assert os.read(ours, 16) == b"heard"
     os.close(ours)
     os.close(theirs)
+
+
+class SpiBus:
+    """A bus that notes how it was configured."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, int]] = []
+
+    def try_lock(self) -> bool:
+        """Lock."""
+        return True
+
+    def unlock(self) -> None:
+        """Unlock."""
+
+    def configure(self, **settings: int) -> None:
+        """Note."""
+        self.seen.append(settings)
+
+    def write_readinto(self, out: bytes, into: bytearray) -> None:
+        """Echo."""
+        into[:] = out
+
+
+@pytest.mark.parametrize(
+    ("mode", "polarity", "phase"), [(0, 0, 0), (1, 0, 1), (2, 1, 0), (3, 1, 1)]
+)
+def test_spi_modes_are_polarity_and_phase(mode: int, polarity: int, phase: int) -> None:
+    bus, select = SpiBus(), SimpleNamespace(value=True)
+    SpiDevice(bus, select, 5_000_000, mode).transfer(b"ab", bytearray(2))
+    assert bus.seen == [{"baudrate": 5_000_000, "polarity": polarity, "phase": phase}]
+    assert select.value is True
