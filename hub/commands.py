@@ -91,12 +91,12 @@ def run(
     try:
         asyncio.run(main())
     except StoreError as error:
-        raise CommandError(
-            str(error), "Check the disk and the rights of the data folder."
-        ) from None
+        remedy = "Stop another hub that uses it; else check the disk and the rights of its folder."
+        raise CommandError(str(error), remedy) from None
     except OSError as error:
-        remedy = "Is another hub running? Else choose other ports in hub.toml."
-        raise CommandError(f"The hub cannot start: {error}", remedy) from None
+        remedy = "Stop what uses these ports, or choose other hosts and ports in hub.toml."
+        cause = error.strerror or error
+        raise CommandError(f"The hub cannot start: {cause}", remedy) from None
 
 
 def _announce(

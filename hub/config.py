@@ -147,7 +147,11 @@ def _devices(text: str, path: Path) -> dict[str, Device]:
 
 def init(folder: Path, values: dict[tuple[str, str], Any] | None = None) -> Path:
     """Write hub.toml, devices.toml and hub.secret with safe defaults; never overwrite one."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        remedy = "Choose a folder that this user may write."
+        raise SettingsError(f"{folder} cannot be made: {error.strerror}", remedy) from None
     path = folder / "hub.toml"
     if path.exists():
         raise SettingsError(f"{path} exists already", "Edit it, or choose another folder.")
@@ -183,17 +187,23 @@ def enroll(path: Path, device: Device) -> None:
 
 
 def _write(path: Path, text: str, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except OSError as error:
+        remedy = "Choose a folder that this user may write."
+        raise SettingsError(f"{path} cannot be written: {error.strerror}", remedy) from None
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         remedy = "Run `hinomi hub init FOLDER` first, or name the right file with --config."
         raise SettingsError(f"{path} cannot be read: {error.strerror}", remedy) from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not UTF-8", "Save it as UTF-8 text.") from None
 
 
 def _secret(path: Path) -> bytes:

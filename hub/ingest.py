@@ -1,11 +1,13 @@
 """Frames of devices into the store: one `Peer` for each connection, whatever link it came by.
 
-A peer is given whole frames and a time, and gives back bytes through its link. Only what the store has committed
-is acknowledged; a welcome, too, waits for a commit, so that what it calls durable is.
+A peer is given whole frames and a time, and gives back bytes through its link. Only what the store
+has committed is acknowledged; a welcome, too, waits for a commit, so that what it calls durable
+is.
 """
 
 import logging
 import os
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -16,7 +18,7 @@ from protocols.batch import read_record_head
 from protocols.cose import DeviceKeys, sender_of
 from protocols.errors import RemoteProtocolError
 from protocols.limits import RANGES_MAX, SESSION_SILENCE_MS_MAX, TIME_EXCHANGE_INTERVAL_MS
-from protocols.messages import ACK, BYE, COMMAND, HELLO, RESULT, TIME_REPLY, WELCOME
+from protocols.messages import ACK, BYE, COMMAND, HELLO, RESULT, TIME_REPLY
 from protocols.session import OPEN, HubSession
 from protocols.vocabulary import (
     BYE_OVERLOADED,
@@ -29,9 +31,16 @@ from protocols.vocabulary import (
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_MS = 5000
-# A device that sends but does not read: twice the silence, for its answer queues behind its frames.
+# device_us, and the hub's monotonic times around that reading: sent_us, received_us.
+Exchange = tuple[int, int, int]
+# A device that sends but does not read: twice the silence, for its answer queues behind its
+# frames.
 UNANSWERED_MS_MAX = 2 * SESSION_SILENCE_MS_MAX
-_BYE_OF_REASON = {"superseded": BYE_SUPERSEDED, "overloaded": BYE_OVERLOADED, "stopping": BYE_STOPPING}
+_BYE_OF_REASON = {
+    "superseded": BYE_SUPERSEDED,
+    "overloaded": BYE_OVERLOADED,
+    "stopping": BYE_STOPPING,
+}
 
 
 class Link(Protocol):
@@ -52,10 +61,12 @@ class Ingest:
 
     is_wanted(device, lane): whether a rule reads every such frame behind the commit.
     may_show(): whether another of the newest may be read just to be shown.
-    on_time(device, boot, device_us, sent_us, received_us); on_result(device, fields); on_hello(device, fields).
+    on_time(device, boot, exchange); on_result(device, fields); on_hello(device, fields).
     """
 
-    def __init__(self, store: Store, devices: dict[str, Device], mode: Callable[[], tuple[int, bool]]) -> None:
+    def __init__(
+        self, store: Store, devices: dict[str, Device], mode: Callable[[], tuple[int, bool]]
+    ) -> None:
         self.store = store
         self.devices = devices
         self.mode = mode
@@ -67,7 +78,7 @@ class Ingest:
         self.accepted: Counter[str] = Counter()
         self.is_wanted: Callable[[str, int], bool] = lambda device, lane: False
         self.may_show: Callable[[], bool] = lambda: False
-        self.on_time: Callable[[str, int, int, int, int], None] = lambda *_: None
+        self.on_time: Callable[[str, int, Exchange], None] = lambda *_: None
         self.on_result: Callable[[str, dict[str, Any]], None] = lambda *_: None
         self.on_hello: Callable[[str, dict[str, Any]], None] = lambda *_: None
         self.on_frames: Callable[[str, int], None] = lambda *_: None
@@ -75,7 +86,10 @@ class Ingest:
         store.on_failure.append(self._failed)
 
     def keys_of(self, device: str) -> DeviceKeys:
-        """Return the keys of an enrolled device; RemoteProtocolError("unknown_device") otherwise."""
+        """Return the keys of an enrolled device.
+
+        RemoteProtocolError("unknown_device") otherwise.
+        """
         keys = self._keys.get(device)
         if keys is None:
             enrolled = self.devices.get(device)
@@ -105,7 +119,10 @@ class Ingest:
             link.resume()
 
     def tick(self, now_us: int) -> None:
-        """Ask for the time where it is due, end what went silent. To be called about once a second."""
+        """Ask for the time where it is due, end what went silent.
+
+        To be called about once a second.
+        """
         for peer in [*self.peers.values(), *self.waiting]:
             peer.tick(now_us)
 
@@ -181,15 +198,15 @@ class Peer:
             flat = []
         taken = 0
         start = at
-        unread = []
+        unread: list[tuple[str, int, bytes]] = []
         wanted = [ingest.is_wanted(device, lane) for lane in range(4)]
         try:
             for frame in frames[at:] if at else frames:
                 payload = open_frame(frame)
                 if payload is None:
                     break
-                _, boot, index, lane = read_identity(payload)
-                if append(device, boot, index, lane, frame):
+                boot, index, lane = identity = read_record_head(payload)[1:4]
+                if append(device, identity, frame):
                     taken += 1
                     readings = store.group.readings if wanted[lane] else unread
                     readings.append((device, lane, payload))
@@ -233,9 +250,9 @@ class Peer:
             if self._ingest.peers.get(self.device) is not self:
                 self._replace()
                 self._ingest.on_hello(self.device, self._hello)
-            ends = (fields["device_us"], fields["hub_us"], now_us)
+            exchange = (fields["device_us"], fields["hub_us"], now_us)
             self._answered_us = now_us
-            self._ingest.on_time(self.device, self._hello["boot"], *ends)
+            self._ingest.on_time(self.device, self._hello["boot"], exchange)
             self._acknowledge(self._owed)
             self._owed = []
         elif kind == RESULT:
@@ -244,7 +261,7 @@ class Peer:
             self.end("")
 
     def _held(self, extents: list[list[int]]) -> list[int]:
-        """Return the flat (boot, first, next) of what a device holds and the store has accepted."""
+        """Return the flat (boot, first, next) of what a device holds and the store has."""
         held: list[int] = []
         for boot, first, following in extents:
             ranges = self._ingest.store.seen.get((self.device, boot))
@@ -344,16 +361,6 @@ class Peer:
                 self._link.write(output)
 
 
-def read_identity(payload: bytes) -> tuple[int, int, int, int]:
-    """Return (kind, boot, index, lane)."""
-    return read_record_head(payload)[:4]  # type: ignore[return-value]
-
-
 def monotonic_us() -> int:
     """Return the hub's monotonic clock."""
-    import time
-
     return time.monotonic_ns() // 1000
-
-
-__all__ = ["WELCOME", "Ingest", "Link", "Peer", "monotonic_us"]

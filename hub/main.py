@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from hub.clock import Clocks
 from hub.config import Config
 from hub.console.server import serve
-from hub.ingest import Ingest, monotonic_us
+from hub.ingest import Exchange, Ingest, monotonic_us
 from hub.links.tcp import listen
 from hub.live import Live, utc_offset_us
 from hub.modes import Change, Modes
@@ -36,6 +37,7 @@ from protocols.vocabulary import (
 log = logging.getLogger(__name__)
 
 STOP_TIMEOUT_S = 2.0  # each for the uplinks and for the page; the data is committed before
+RATE_WINDOW_S = 10.0
 RESTART_S = 1.0
 
 
@@ -86,9 +88,8 @@ class Hub:
         state.boot, state.firmware = hello["boot"], hello["firmware"]
         state.reset_cause = hello["reset_cause"]
 
-    def _timed(
-        self, device: str, boot: int, device_us: int, sent_us: int, received_us: int
-    ) -> None:
+    def _timed(self, device: str, boot: int, exchange: Exchange) -> None:
+        device_us, sent_us, received_us = exchange
         row = self.clocks.exchange((device, boot), device_us, sent_us, received_us)
         if row is None:
             return
@@ -216,19 +217,20 @@ class Hub:
 
 
 class _Rates:
-    """Counter -> rate per second between two calls at least a second apart."""
+    """Counter -> rate per second over the last RATE_WINDOW_S, for devices report seconds apart."""
 
     def __init__(self) -> None:
-        self._last: dict[str, tuple[float, int, float]] = {}
+        self._seen: dict[str, deque[tuple[float, int]]] = {}
 
     def of(self, name: str, count: int) -> float:
         now = time.monotonic()
-        at, before, rate = self._last.get(name, (now, count, 0.0))
-        if now - at >= 1.0:
-            rate = (count - before) / (now - at)
-            at, before = now, count
-        self._last[name] = (at, before, rate)
-        return round(rate, 1)
+        seen = self._seen.setdefault(name, deque())
+        if not seen or now - seen[-1][0] >= 1.0:
+            seen.append((now, count))
+        while len(seen) > 2 and now - seen[1][0] >= RATE_WINDOW_S:
+            seen.popleft()
+        at, before = seen[0]
+        return round((count - before) / max(now - at, 1.0), 1)
 
 
 async def run(config: Config, ready: "asyncio.Future[tuple[int, int]] | None" = None) -> None:

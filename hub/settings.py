@@ -53,9 +53,9 @@ class Row:
         words = {int: "a whole number", float: "a number", str: "text in quotes", list: "a list",
                  bool: "true or false", dict: "a table"}[self.sort]  # fmt: skip
         if self.low is not None or self.high is not None:
-            low = "" if self.low is None else f" from {self.low:g}"
-            high = "" if self.high is None else f" up to {self.high:g}"
-            words += low + high
+            low = "" if self.low is None else f" from {self.low}"
+            high = "" if self.high is None else f" up to {self.high}"
+            words += low + high + (" bytes" if self.sort is str else "")
         if self.without:
             words += " without " + " ".join(self.without)
         return words + (f" ({self.unit})" if self.unit else "")

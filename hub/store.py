@@ -48,6 +48,7 @@ RETRY_S = 1.0  # after a failed commit
 OWN_MAX = 4096  # records of the hub itself that a store which cannot write makes it keep in memory
 
 
+Identity = tuple[int, int, int]  # boot, index, lane
 # How far an uplink is in a lane (hub.relay.queue): lane, live, backlog flat, delivered, evicted.
 CursorRow = tuple[int, int, list[int], int, int]
 
@@ -68,7 +69,7 @@ class Group:
     waiting: dict[Any, list[int]] = field(default_factory=dict)
     # (device, lane, payload) of those that somebody reads behind the commit.
     readings: list[tuple[str, int, bytes]] = field(default_factory=list)
-    own: list[tuple[str, int, int, int, bytes]] = field(default_factory=list)
+    own: list[tuple[str, Identity, bytes]] = field(default_factory=list)
     clocks: list[tuple[Any, ...]] = field(default_factory=list)
     cursors: dict[str, list[CursorRow]] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
@@ -151,11 +152,9 @@ class Store:
 
     # Taking in
 
-    def append(self, device: str, boot: int, index: int, lane: int, frame: bytes) -> bool:
-        """Take a verified frame into the current group.
-
-        False when its identity was accepted before.
-        """
+    def append(self, device: str, identity: Identity, frame: bytes) -> bool:
+        """Take a verified frame into the current group; False when it was accepted before."""
+        boot, index, lane = identity
         key = (device, boot)
         ranges = self.seen.get(key)
         if ranges is None:
@@ -170,12 +169,12 @@ class Store:
         group.size += size
         return True
 
-    def append_own(self, device: str, identity: tuple[int, int, int], frame: bytes) -> None:
-        """Take a record that the hub itself sealed. identity: boot, index, lane."""
-        self._keep_own((device, *identity, frame))
+    def append_own(self, device: str, identity: Identity, frame: bytes) -> None:
+        """Take a record that the hub itself sealed."""
+        self._keep_own((device, identity, frame))
         self.flush()
 
-    def _keep_own(self, record: tuple[str, int, int, int, bytes]) -> None:
+    def _keep_own(self, record: tuple[str, Identity, bytes]) -> None:
         if self.append(*record):
             self._group.own.append(record)
 

@@ -14,7 +14,7 @@ SEEDS = (1, 2, 3)
 SLOW_COUNT = 60
 START_US = 3_600_000_000  # an hour after the start: times of the length that they mostly have
 AXES = ("acc.x", "acc.y", "acc.z")
-WAVE_COUNT = READINGS_MAX // len(AXES)  # what the agent puts into one frame: 4 s at 100 Hz
+WAVE_COUNT = READINGS_MAX // len(AXES)  # what the agent puts into one frame: 5 s at 100 Hz
 RATE_HZ = 100
 # ADXL355 data sheet, table 1: 256,000 LSB/g at +-2 g, of which the driver keeps 16 bits, and
 # 22.5 ug/sqrt(Hz) up to a quarter of the rate.

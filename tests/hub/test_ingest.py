@@ -92,8 +92,8 @@ async def test_a_welcome_tells_mode_and_what_is_durable_of_what_the_device_holds
 ) -> None:
     async with ingesting(tmp_path) as ingest:
         for index in (3, 4, 7):
-            ingest.store.append(NAME, 1, index, LANE_STATE, b"frame")
-        ingest.store.append("another", 1, 5, LANE_STATE, b"frame")
+            ingest.store.append(NAME, (1, index, LANE_STATE), b"frame")
+        ingest.store.append("another", (1, 5, LANE_STATE), b"frame")
         wire = await opened(ingest, [[1, 4, 20]])
         (welcome,) = wire.of(WELCOME)
         assert welcome["durable"] == [[1, 4, 5], [1, 7, 8]]
@@ -107,7 +107,7 @@ async def test_durable_ranges_that_a_welcome_has_no_room_for_follow_as_acknowled
     async with ingesting(tmp_path) as ingest:
         count = 2 * RANGES_MAX + 5
         for number in range(count):
-            ingest.store.append(NAME, 1, 2 * number, LANE_STATE, b"frame")
+            ingest.store.append(NAME, (1, 2 * number, LANE_STATE), b"frame")
         wire = await opened(ingest, [[1, 0, 1000]])
         told = wire.of(WELCOME)[0]["durable"]
         assert len(told) == RANGES_MAX

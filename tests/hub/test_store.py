@@ -32,7 +32,7 @@ def fill(store: Store, lane: int, count: int, size: int = 100, first: int = 0) -
     """Append frames of river-1, boot lane + 1, and return them."""
     frames = [f"{lane} {first + at} ".encode().ljust(size, b".") for at in range(count)]
     for at, frame in enumerate(frames):
-        assert store.append("river-1", lane + 1, first + at, lane, frame)
+        assert store.append("river-1", (lane + 1, first + at, lane), frame)
     return frames
 
 
@@ -75,7 +75,7 @@ async def test_what_was_acknowledged_is_there_after_a_failed_commit(tmp_path: Pa
         lost = fill(store, LANE_STATE, 2, first=2)
         await store.wait_idle()
         assert "readonly" in reasons[0] and store.failure
-        assert not store.append("river-1", LANE_STATE + 1, 1, LANE_STATE, kept[1])
+        assert not store.append("river-1", (LANE_STATE + 1, 1, LANE_STATE), kept[1])
         store._db.execute("PRAGMA query_only = OFF")
         assert fill(store, LANE_STATE, 2, first=2) == lost  # the same come again and are taken
         await store.wait_idle()
@@ -167,12 +167,12 @@ async def test_frames_with_many_holes_between_them_survive_a_restart(tmp_path: P
     """Urgent frames overtake: until the rest has come, each is a range of its own."""
     async with opened(tmp_path) as store:
         for index in range(0, 10000, 2):
-            store.append("river-1", 1, index, LANE_STATE, b"frame")
+            store.append("river-1", (1, index, LANE_STATE), b"frame")
         store.flush()
     async with opened(tmp_path) as store:
         assert len(store.seen["river-1", 1].flat) == 10000
-        assert not store.append("river-1", 1, 4444, LANE_STATE, b"frame")
-        assert store.append("river-1", 1, 4445, LANE_STATE, b"frame")
+        assert not store.append("river-1", (1, 4444, LANE_STATE), b"frame")
+        assert store.append("river-1", (1, 4445, LANE_STATE), b"frame")
 
 
 async def test_a_second_hub_cannot_open_the_same_store(tmp_path: Path) -> None:

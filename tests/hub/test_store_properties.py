@@ -81,7 +81,7 @@ class StoreMachine(RuleBasedStateMachine):
             identity = (device, boot, index)
             frame = f"{device} {boot} {index} ".encode().ljust(size, b".")
             is_new = identity not in self.known()
-            assert self.store.append(device, boot, index, lane, frame) is is_new
+            assert self.store.append(device, (boot, index, lane), frame) is is_new
             if is_new:
                 self.pending[lane].append((identity, frame))
 

@@ -83,7 +83,7 @@ class Town:
         for index, frame in enumerate(self.frames):
             self.device.send(index, frame)
             if index not in dropped:
-                self.store.append("river-1", 1, index, LANE_STATE, frame)
+                self.store.append("river-1", (1, index, LANE_STATE), frame)
         await self.commit()
         self.device.flashlog.free(1, 0, len(self.frames))
 
@@ -255,7 +255,8 @@ async def test_falls_when_a_device_skips_an_index(tmp_path: Path) -> None:
     for frame in town.frames:
         town.device.observer.saw_sent(frame)
         index = town.frames.index(frame)
-        town.store.append("river-1", 1, index + (index >= 6), LANE_STATE, frame)
+        shifted = index + (index >= 6)
+        town.store.append("river-1", (1, shifted, LANE_STATE), frame)
     await town.commit()
     await town.relay()
     report = town.report()
@@ -268,7 +269,7 @@ async def test_falls_when_an_alert_of_the_hub_itself_is_missing(tmp_path: Path) 
     await town.take_in()
     await town.relay()
     for index in (0, 2):
-        town.store.append("hub-1", 1, index, LANE_ALERT, notice_frame(index))
+        town.store.append("hub-1", (1, index, LANE_ALERT), notice_frame(index))
     await town.commit()
     await town.relay(lane=LANE_ALERT)
     report = town.report()
