@@ -116,7 +116,7 @@ class Uart:
     def __init__(self, port: Any) -> None:
         self._port = port
 
-    def read_into(self, buf: bytearray) -> int:
+    def read_into(self, buf: "bytearray | memoryview[int]") -> int:
         """Fill buf with what came in; return the count of bytes, 0 when none."""
         data: bytes = self._port.read(min(len(buf), self._port.in_waiting))
         buf[: len(data)] = data

@@ -5,6 +5,7 @@ import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -40,14 +41,15 @@ def test_the_kernels_errors_become_those_of_the_port(fault: str, code: int) -> N
     board.add(chip, {"i2c": 0})
     bus = board_of(board).i2c(0)
     chip.fault = fault
-    for call in (
-        lambda: bus.writeto(0x49, b"\x01"),
-        lambda: bus.readfrom_into(0x49, bytearray(2)),
-        lambda: bus.readfrom_mem_into(0x49, 1, bytearray(2)),
-        lambda: bus.writeto_mem(0x49, 1, b"\x02\x20"),
-    ):
+    calls: list[tuple[Any, ...]] = [
+        (bus.writeto, 0x49, b"\x01"),
+        (bus.readfrom_into, 0x49, bytearray(2)),
+        (bus.readfrom_mem_into, 0x49, 1, bytearray(2)),
+        (bus.writeto_mem, 0x49, 1, b"\x02\x20"),
+    ]
+    for call, *arguments in calls:
         with pytest.raises(OSError) as caught:
-            call()
+            call(*arguments)
         assert caught.value.errno == code
     chip.fault = None
     bus.writeto(0x49, b"\x0f")  # the bus is free again

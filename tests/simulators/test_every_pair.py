@@ -76,6 +76,38 @@ def test_reads_the_signal_within_the_quantisation(name: str, make: MakeBench) ->
     assert bench.driver.overflows == 0
 
 
+# Every code of a table of the chip's: settings, and how much coarser than in PAIRS a step is.
+VARIANTS = [
+    *(("nau7802", {"gain": 1 << n}, 256 >> n) for n in range(8)),
+    *(("nau7802", {"rate_mhz": rate_mhz}, 1) for rate_mhz in (10_000, 20_000, 80_000, 320_000)),
+    *(("ads1220", {"gain": 1 << n}, 128 >> n) for n in range(8)),
+    *(("ads1115", {"range_mv": range_mv}, 2) for range_mv in (6144, 2048, 1024)),
+    *(("tmp117", {"rate_mhz": rate_mhz}, 1) for rate_mhz in (8_000, 4_000, 1_000, 250, 125)),
+    *(("adxl355-sync", {"range_g": range_g}, 4) for range_g in (4, 8)),
+    *(("adxl345-i2c", {"range_g": range_g}, 1) for range_g in (2, 4, 8)),
+    *(("mpu6050", {"range_g": range_g}, 8) for range_g in (2, 4, 8, 16)),
+]
+
+
+@pytest.mark.parametrize(("name", "settings", "coarser"), VARIANTS)
+@pytest.mark.parametrize("make", ["simulated"], indirect=True)
+def test_every_gain_range_and_rate_reads_the_same_signal(
+    name: str, settings: dict[str, int], coarser: int, make: MakeBench
+) -> None:
+    bench = make(name, settings=settings).start()
+    samples = bench.settle()
+    value = PAIRS[name].value
+    expected = value if isinstance(value, tuple) else (value,)
+    for found, wanted in zip(bench.to_si(samples[-1]), expected, strict=True):
+        assert abs(found - wanted) <= PAIRS[name].quantum * coarser
+    due = max(SECOND_US, 4 * bench.driver.spacing_us) / bench.driver.spacing_us
+    assert (
+        due * 0.85 - bench.driver.samples_max - 5
+        <= len(samples)
+        <= due * 1.15 + bench.driver.samples_max
+    )
+
+
 @on_bodies(WITH_IDENTITY)
 def test_another_chip_is_an_error_at_the_start(name: str, make: MakeBench) -> None:
     bench = make(name)

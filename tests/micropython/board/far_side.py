@@ -63,7 +63,7 @@ def errno_of(call: "Any") -> int:
     try:
         call()
     except OSError as error:
-        return error.args[0]
+        return int(error.args[0])
     return 0
 
 
