@@ -140,7 +140,7 @@ async def test_live_data_goes_ahead_of_a_backlog_that_is_paced(tmp_path: Path) -
                 device = device_of(hub)
                 await device.open()
                 for _ in range(4):
-                    device.write(*(device.make(LANE_WAVE, size=200) for _ in range(150)))
+                    device.write(*(device.make(LANE_WAVE, size=200) for _ in range(250)))
                     await device.wait_acknowledged()
                 line.restore()
                 await asyncio.to_thread(

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from hub.database import StoreError
 from hub.sender import HubSender
-from hub.store import OWN_MAX, Group, Store, StoreError
+from hub.store import OWN_MAX, Group, Store
 from protocols.framing import Splitter
 from protocols.vocabulary import KIND_NOTICE, LANE_ALERT, LANE_STATE, LANE_WAVE
 
@@ -28,7 +29,7 @@ async def opened(
         await store.close()
 
 
-def fill(store: Store, lane: int, count: int, size: int = 100, first: int = 0) -> list[bytes]:
+def fill(store: Store, lane: int, count: int, size: int = 100, *, first: int = 0) -> list[bytes]:
     """Append frames of river-1, boot lane + 1, and return them."""
     frames = [f"{lane} {first + at} ".encode().ljust(size, b".") for at in range(count)]
     for at, frame in enumerate(frames):
@@ -49,6 +50,13 @@ async def test_a_frame_is_announced_only_when_it_can_be_read_from_the_file(tmp_p
         assert seen == []
         await store.wait_idle()
         assert seen == [1]
+
+
+async def test_a_commit_is_on_the_disk_when_it_is_announced(tmp_path: Path) -> None:
+    """No test short of a power cut can see it: FULL (2) syncs the log at every commit."""
+    async with opened(tmp_path) as store:
+        assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert store._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 async def test_reading_joins_what_is_in_memory_and_what_is_not(tmp_path: Path) -> None:
