@@ -68,8 +68,8 @@ def run(
     ] = False,
 ) -> None:
     """Run the hub until Ctrl-C or SIGTERM."""
+    from hub.database import StoreError
     from hub.main import run as run_hub
-    from hub.store import StoreError
 
     loaded = configuration.load(config)
     logging.basicConfig(

@@ -19,8 +19,6 @@ transaction, so the cursors on disk are never behind what was deleted.
 """
 
 import asyncio
-import fcntl
-import importlib.resources
 import logging
 import os
 import sqlite3
@@ -33,12 +31,12 @@ from pathlib import Path
 from typing import Any
 
 from hub.chunks import PREFIXES, Chunk, gather, join
+from hub.database import StoreError, connect, lock
 from protocols.ranges import Ranges
 from protocols.vocabulary import LANES
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
 LANE_SHIFT = 48
 TAIL_SIZE_MAX = 2 * 1024 * 1024  # committed bytes kept in memory for uplinks that are up to date
 GROUP_SIZE_MAX = 2 * 1024 * 1024  # accepted and not yet committed; links stop reading beyond
@@ -51,10 +49,6 @@ OWN_MAX = 4096  # records of the hub itself that a store which cannot write make
 Identity = tuple[int, int, int]  # boot, index, lane
 # How far an uplink is in a lane (hub.relay.queue): lane, live, backlog flat, delivered, evicted.
 CursorRow = tuple[int, int, list[int], int, int]
-
-
-class StoreError(Exception):
-    """The store cannot be opened or used; str() says why."""
 
 
 @dataclass
@@ -109,7 +103,7 @@ class Store:
     def __init__(self, folder: Path, size_max: int, *, tail_size_max: int = TAIL_SIZE_MAX) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(folder / "hub.lock")
+            self._lock = lock(folder / "hub.lock")
         except OSError as error:
             raise StoreError(f"{folder} cannot be used: {error.strerror}") from error
         self.path = folder / "hub.sqlite"
@@ -122,8 +116,8 @@ class Store:
         self.seen: dict[tuple[str, int], Ranges] = {}
         self._durable: dict[tuple[str, int], bytes] = {}  # `seen` as of the last commit
         try:
-            self._db = _open(self.path)
-            self._read_db = _open(self.path)
+            self._db = connect(self.path)
+            self._read_db = connect(self.path)
             self.meta: dict[str, Any] = dict(self._db.execute("SELECT key, value FROM meta"))
             self._load_lanes()
             self._load_seen()
@@ -494,40 +488,3 @@ def _since(tail: deque[Chunk], first: int) -> list[Chunk]:
             break
     found.reverse()
     return found
-
-
-def _locked(path: Path) -> int:
-    # Two hubs on one store would number frames alike. The lock goes with the process, however it
-    # ends.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise StoreError(f"another hub uses {path.parent}") from None
-    return descriptor
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    try:
-        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-        # A commit writes five pages however small it is (measured: 8 KiB pages cost a third more
-        # writing).
-        db.execute("PRAGMA page_size = 4096")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        # Frames are written once and read once: a larger cache is only memory (measured: no faster
-        # with 8 MiB).
-        db.execute("PRAGMA cache_size = -1024")
-        db.execute("PRAGMA journal_size_limit = 67108864")
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            sql = importlib.resources.files("hub").joinpath(f"schema/schema_v{SCHEMA_VERSION}.sql")
-            db.executescript(
-                f"BEGIN; {sql.read_text()} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-            )
-        elif version > SCHEMA_VERSION:
-            raise StoreError(f"{path} is of version {version}, newer than this program")
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: {error}") from error
-    return db

@@ -226,9 +226,8 @@ class _Client(aiomqtt.Client):
         self.bundle_bytes_max = min(BUNDLE_BYTES_MAX, size_max - MESSAGE_OVERHEAD)
         super()._on_connect(*details)
 
-    def _on_publish(
-        self, client: Any, userdata: Any, mid: int, reason_code: Any, properties: Any
-    ) -> None:
+    def _on_publish(self, *details: Any) -> None:
+        reason_code = details[3]  # after client, userdata, message identifier
         if reason_code.is_failure:
             self.refusal = str(reason_code)
-        super()._on_publish(client, userdata, mid, reason_code, properties)
+        super()._on_publish(*details)

@@ -76,7 +76,7 @@ class StoreMachine(RuleBasedStateMachine):
         lane=LANE,
         size=st.integers(1, 90),
     )
-    def append(self, device: str, boot: int, indexes: list[int], lane: int, size: int) -> None:
+    def append(self, device: str, boot: int, indexes: list[int], *, lane: int, size: int) -> None:
         for index in indexes:
             identity = (device, boot, index)
             frame = f"{device} {boot} {index} ".encode().ljust(size, b".")
