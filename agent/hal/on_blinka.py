@@ -27,6 +27,7 @@ from agent.hal.errors import ENODEV, ETIMEDOUT
 from agent.hal.file_flash import FileFlash
 from agent.hal.pulse_filter import PulseFilter
 from agent.hal.shift_in import ShiftIn
+from agent.hal.stream import Stream
 
 WIRING: dict[str, Any] = {
     "i2c": {0: ("SCL", "SDA")},
@@ -189,30 +190,6 @@ class Pulses:
         while self._is_watching:
             self.look(time.monotonic_ns() // 1000)
             time.sleep(PULSE_LOOK_S)
-
-
-class Stream:
-    """One outgoing connection."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def read(self, n: int) -> bytes:
-        """Return 1..n bytes, or b"" at the end of the stream."""
-        return await self._reader.read(n)
-
-    def write(self, data: bytes) -> None:
-        """Queue data; `drain` waits for it."""
-        self._writer.write(data)
-
-    async def drain(self) -> None:
-        """Wait until the queue is short again; OSError once the other end is gone."""
-        await self._writer.drain()
-
-    def close(self) -> None:
-        """Close both directions."""
-        self._writer.close()
 
 
 class BlinkaBoard:

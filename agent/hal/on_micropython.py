@@ -23,6 +23,7 @@ import machine
 from agent.hal.errors import ENODEV, ETIMEDOUT
 from agent.hal.pulse_filter import PulseFilter
 from agent.hal.shift_in import ShiftIn
+from agent.hal.stream import Stream
 from protocols.portable import const
 
 TYPE_CHECKING = False
@@ -199,30 +200,6 @@ class OneWire:
     def search(self) -> "list[bytes]":
         """Return the addresses of all on the bus."""
         return [bytes(address) for address in self._bus.scan()]
-
-
-class Stream:
-    """One outgoing connection."""
-
-    def __init__(self, reader: "Any", writer: "Any") -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def read(self, n: int) -> bytes:
-        """Return 1..n bytes, or b"" at the end of the stream."""
-        return await self._reader.read(n)
-
-    def write(self, data: bytes) -> None:
-        """Queue data; `drain` waits for it."""
-        self._writer.write(data)
-
-    async def drain(self) -> None:
-        """Wait until the queue is empty."""
-        await self._writer.drain()
-
-    def close(self) -> None:
-        """Close both directions."""
-        self._writer.close()
 
 
 class MicropythonBoard:
