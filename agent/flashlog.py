@@ -17,7 +17,8 @@ for it.
 A damaged body is found before it is sent, and named as a gap. A header damaged beyond mending is
 only counted: its index is unknown here, but missing at the hub.
 
-RAM: 29 bytes a sector, none a record; records are found by reading their headers.
+RAM: 29 bytes a sector, none a record; records are found by reading their headers. Erases: at most
+0.35 for each KiB of frames of 100..2000 bytes in sectors of 4 KiB; 0.39 if all are of 1337..1470.
 """
 
 import struct
@@ -44,7 +45,7 @@ from protocols.vocabulary import GAP_FLASH_FULL, LANE_LIFE, LANE_WAVE, LANES
 GAP_FLASH_DAMAGED = const(6)  # the body no longer fits its CRC
 
 SECTOR_COUNT_MIN = const(8)  # four lanes, kept values, three spare
-# One for the kept values, and two because each of the next two appends may open a head.
+# One for the kept values, and two since each of the next two appends may open a head.
 SPARE_SECTORS = const(3)
 GAPS_SHARE = const(4)  # of a sector's bytes: so much of it may the gaps not yet confirmed take
 KEY_MAX = const(239)  # keys of the caller; those above are the log's own
@@ -96,6 +97,8 @@ class FlashLog:
         self._cursor_offset = [0] * len(LANES)
         self._kept = KeptValues(self._sectors, self._make_room_for_kept)
         self._boot = 0  # the highest seen
+        # Of the sector evicted last; it is erased before another is, be it after a restart.
+        self._dropped_sequence = 0
         self._gaps = Gaps(self._sectors.size // GAPS_SHARE)
         self._counters = dict.fromkeys(_COUNTERS, 0)
 
@@ -115,7 +118,7 @@ class FlashLog:
         else:
             self._counters["refused"] += 1
             self._gaps.note(boot, index, lane, GAP_FLASH_FULL)
-            self._keep_gaps(0)
+            self._keep_gaps()
         self._sectors.sync()
 
     def next_unsent(self, lane_max: int = LANE_WAVE) -> "int | None":
@@ -231,7 +234,7 @@ class FlashLog:
     def confirm_gaps(self) -> None:
         """Forget the gaps that take_gaps() has returned: they are durable as frames."""
         if self._gaps.forget_taken():
-            self._keep_gaps(0)
+            self._keep_gaps()
 
     # -- kept values --
 
@@ -263,29 +266,27 @@ class FlashLog:
         """Find out what the flash holds. Reads headers, not bodies; erases nothing."""
         self._reset()
         self._sectors.mount()
-        dropped_sequence = self._mount_kept()
+        self._mount_kept()
         for slot in range(self._sectors.count):
             if self._sectors.kind[slot] in LANES:
                 self._scan(slot)
-                if self._sectors.sequence[slot] == dropped_sequence:
+                if self._sectors.sequence[slot] == self._dropped_sequence:
                     self._drop(slot)
         for lane in LANES:
             self._mount_head(lane)
         for slot in range(self._sectors.count):
             self._discard_if_free(slot)
 
-    def _mount_kept(self) -> int:
-        # Returns the sequence of the sector that was being dropped, or 0.
+    def _mount_kept(self) -> None:
         self._kept.mount()
         # Each value lost to flipped bits (no others are counted yet) may have been a newer boot.
         boot = self._kept.get(_KEY_BOOT) or bytes(4)
         self._boot = struct.unpack("<I", boot)[0] + self._sectors.damaged_count
         gaps = self._kept.get(_KEY_GAPS) or bytes(4)
         self._gaps.load(gaps[4:])
-        dropped_sequence: int = struct.unpack_from("<I", gaps)[0]
+        self._dropped_sequence = struct.unpack_from("<I", gaps)[0]
         # It may have been the highest of all, and must not be given again.
-        self._sectors.sequence_next = max(self._sectors.sequence_next, dropped_sequence + 1)
-        return dropped_sequence
+        self._sectors.sequence_next = max(self._sectors.sequence_next, self._dropped_sequence + 1)
 
     def _scan(self, slot: int) -> None:
         # Accounts for all records of a lane's sector.
@@ -475,7 +476,8 @@ class FlashLog:
         lane = self._sectors.kind[slot]
         for _, record in self._sectors.pending(slot, self._pending_from[slot]):
             self._gaps.note(record[BOOT], record[INDEX], lane, GAP_FLASH_FULL)
-        self._keep_gaps(self._sectors.sequence[slot])
+        self._dropped_sequence = self._sectors.sequence[slot]
+        self._keep_gaps()
         self._counters["evicted"] += self._counts[slot]
         self._drop(slot)
 
@@ -489,10 +491,10 @@ class FlashLog:
         lane = self._sectors.kind[slot]
         self._sectors.damaged_count += 1
         self._gaps.note(record[BOOT], record[INDEX], lane, GAP_FLASH_DAMAGED)
-        self._keep_gaps(0)
+        self._keep_gaps()
         self._release(slot, offset, record)
         self._discard_if_free(slot)
 
-    def _keep_gaps(self, dropped_sequence: int) -> None:
-        # dropped_sequence: of the sector that these gaps allow to be dropped, or 0.
-        self._kept.put(_KEY_GAPS, struct.pack("<I", dropped_sequence) + self._gaps.encode())
+    def _keep_gaps(self) -> None:
+        sequence = struct.pack("<I", self._dropped_sequence)
+        self._kept.put(_KEY_GAPS, sequence + self._gaps.encode())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def make_frame(lane: int, boot: int, index: int, size: int) -> bytes:
-    """Return size bytes that no other frame has."""
+    """Return size bytes, >= 4, that no other frame has."""
     seed = bytes((lane, boot & 255, index & 255, index >> 8))
     return (seed * (size // 4 + 1))[:size]
 
@@ -240,7 +240,8 @@ def survive_every_cut(bench: Bench, script: "list[Operation]") -> int:
         for cut in tape.cuts:
             twin = bench.copy(seed=cut + 1, scattered=cut % 2 == 1)
             assert twin.cut_during(operation, cut), (operation, cut)
-            twin.do(("append", 0, 30))
+            for following in (("confirm",), ("mount",), ("append", 0, 30)):
+                twin.do(following)
             tried_count += 1
         bench.do(operation)
     return tried_count

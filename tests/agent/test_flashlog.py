@@ -406,3 +406,11 @@ def test_survives_a_cut_at_every_byte_while_full() -> None:
         ("append", WAVE, 90),
     ]
     assert survive_every_cut(bench, script) > 500
+
+
+def test_survives_a_cut_at_every_byte_while_the_newest_sector_is_dropped() -> None:
+    bench = Bench(small_flash())
+    for lane in (LIFE, LIFE, LIFE, WAVE, LIFE, WAVE):
+        bench.do(("append", lane, 300))
+    assert survive_every_cut(bench, [("prepare",)] * 2) > 50
+    assert bench.log.lane_counts() == (0, 4, 0, 0)
