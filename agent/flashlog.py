@@ -40,9 +40,7 @@ from agent.flashsectors import (
     record_size,
 )
 from protocols.portable import const
-from protocols.vocabulary import GAP_FLASH_FULL, LANE_LIFE, LANE_WAVE, LANES
-
-GAP_FLASH_DAMAGED = const(6)  # the body no longer fits its CRC
+from protocols.vocabulary import GAP_FLASH_DAMAGED, GAP_FLASH_FULL, LANE_LIFE, LANE_WAVE, LANES
 
 SECTOR_COUNT_MIN = const(8)  # four lanes, kept values, three spare
 # One for the kept values, and two since each of the next two appends may open a head.

@@ -101,6 +101,8 @@ class Agent:
 
     async def _sample(self) -> None:
         self._name_power_loss()
+        while self.flashlog.prepare():  # before the first sample: erasing stops the processor
+            pass
         self.sampler.follow(self.operation.mode, self._now_us())
         while not self._stopping.is_set():
             framed = self.sealer.next_index

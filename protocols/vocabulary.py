@@ -37,12 +37,14 @@ GAP_DISK_FULL = const(2)
 GAP_SENSOR_OVERFLOW = const(3)
 GAP_SENSOR_FAULT = const(4)
 GAP_POWER_LOSS = const(5)
+GAP_FLASH_DAMAGED = const(6)
 GAP_NAMES = {
     GAP_FLASH_FULL: "flash full",
     GAP_DISK_FULL: "disk full",
     GAP_SENSOR_OVERFLOW: "sensor overflow",
     GAP_SENSOR_FAULT: "sensor fault",
     GAP_POWER_LOSS: "power loss",
+    GAP_FLASH_DAMAGED: "flash damaged",
 }
 
 # Commands of the hub to a device, and how the device answers.

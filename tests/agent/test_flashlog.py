@@ -1,8 +1,8 @@
 """The flash log: order, losses by name, damage, wear, and a power cut at every byte."""
 
 from agent.flashkept import Gaps
-from agent.flashlog import GAP_FLASH_DAMAGED, FlashLog
-from protocols.vocabulary import GAP_FLASH_FULL
+from agent.flashlog import FlashLog
+from protocols.vocabulary import GAP_FLASH_DAMAGED, GAP_FLASH_FULL
 from simulators.storage import SimFlash
 from tests.agent.flash_bench import (
     Bench,
