@@ -9,10 +9,9 @@ nothing that is stored, for frames carry only the device's time.
 from dataclasses import dataclass
 
 DRIFT_PPM_MAX = 100  # of a board's crystal; an old bracket widens by this
-MOVED_US_MIN = (
-    1000  # a clock record is made when the estimate moved by more than this and its uncertainty
-)
-REPEAT_US = 600_000_000  # or after ten minutes
+# A clock record is made when the estimate moved by more than this and its uncertainty, or is old.
+MOVED_US_MIN = 1000
+REPEAT_US = 600_000_000
 
 
 @dataclass
@@ -53,11 +52,9 @@ class Clocks:
         else:
             aged_us = row.uncertainty_us + (received_us - row.hub_us) * DRIFT_PPM_MAX // 1_000_000
             if half_us <= aged_us:
-                row.device_us, row.hub_us, row.uncertainty_us = (
-                    device_us,
-                    sent_us + half_us,
-                    half_us,
-                )
+                row.device_us = device_us
+                row.hub_us = sent_us + half_us
+                row.uncertainty_us = half_us
         return row if self._is_news(row, received_us) else None
 
     def _is_news(self, row: ClockRow, now_us: int) -> bool:

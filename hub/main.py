@@ -202,7 +202,7 @@ class Hub:
             "ingest": {**self.ingest.statistics(),
                        "frames_per_s": self._rates.of("frames", live.frames_count),
                        "readings_per_s": self._rates.of("readings", live.readings_count)},
-            "store": {**stored, "frames": self.store.frames_stored(),
+            "store": {**stored, "frames": stored["accepted"],
                       "failure": self.store.failure},
             "alerts": list(live.alerts),
         }  # fmt: skip

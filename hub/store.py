@@ -429,10 +429,6 @@ class Store:
         rows = self._db.execute(query, (uplink,)).fetchall()
         return [(lane, live, _unpacked(backlog), *rest) for lane, live, backlog, *rest in rows]
 
-    def load_clocks(self) -> list[tuple[str, int, int, int, int, int]]:
-        """Return all saved clocks."""
-        return self._db.execute("SELECT * FROM clock").fetchall()
-
     async def wait_idle(self) -> None:
         """Wait until everything handed over is committed, or has failed once."""
         failures = self.counters["failures"]
@@ -464,7 +460,7 @@ class Store:
             **self.counters,
             "bytes": size,
             "size_max": self.size_max,
-            "accepted": sum(self.following),
+            "accepted": self.frames_stored(),
         }
 
 

@@ -53,9 +53,8 @@ class RelayQueue:
             self._lanes[lane] = _Lane(live, live, delivered, evicted)
             pairs = zip(backlog[::2], backlog[1::2], strict=True)
             self._backlog[lane].extend([first, following] for first, following in pairs)
-        self._backlog_sent: list[int] = [
-            0 for _ in LANES
-        ]  # handed out of the first range, absolute
+        # Sequence number below which the backlog is handed out.
+        self._backlog_sent: list[int] = [0 for _ in LANES]
         self._in_flight: deque[Item] = deque()
         self.line_is_up = False
 
