@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hub.rules import ROWS as RULE_ROWS
 from hub.settings import Document, Row, SettingsError, commented
 from protocols.limits import DEVICE_NAME_SIZE_MAX, KEY_SIZE
 
@@ -28,15 +29,7 @@ ROWS = (
     Row("console", "port", 8080, "", "Port of the web page; 0 takes a free one.", 0, 65535),
     Row("mode", "dwell_s", 1800, "s",
         "So long must nothing ask for a mode before it is lowered by one step.", 1, 604800),
-    Row("quake", "peak_m_s2", 0.5, "m/s2",
-        "Ground acceleration on several nodes that means a quake.", 0.01, 20),
-    Row("quake", "devices_min", 3, "devices",
-        "So many must agree, so that one truck is no quake.", 1, 1000),
-    Row("quake", "window_ms", 3000, "ms", "They must agree within this time.", 100, 60000),
-    Row("river", "watch_m", 2.0, "m", "Stage that raises the mode to watch.", -100, 1000),
-    Row("river", "danger_m", 3.0, "m", "Stage that raises the mode to disaster.", -100, 1000),
-    Row("river", "hysteresis_m", 0.2, "m",
-        "A level counts as left only this far below it.", 0, 10),
+    *RULE_ROWS,
     Row("uplink", "name", "platform", "", "Name of the common platform.", 1, 32),
     Row("uplink", "host", "127.0.0.1", "", "Address of its MQTT broker.", 1),
     Row("uplink", "port", 1883, "", "Port of its MQTT broker.", 1, 65535),

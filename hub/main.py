@@ -66,7 +66,7 @@ class Hub:
             (name, lane)
             for name, device in config.devices.items()
             for lane in range(4)
-            if any(rule.wants(device.kind, lane) for rule in self.rules)
+            if any(rule.wants(name, device.kind, lane) for rule in self.rules)
         }
         self._started = time.monotonic()
         self._rates = _Rates()
@@ -116,7 +116,7 @@ class Hub:
                 continue
             kind = self.config.devices[device].kind
             for rule in self.rules:
-                if rule.wants(kind, lane):
+                if rule.wants(device, kind, lane):
                     self._judge(rule.feed(device, batch, at_us), now_us)
 
     def _newest_us(self, device: str, batch: Batch) -> int | None:
@@ -169,7 +169,7 @@ class Hub:
         now_us = monotonic_us()
         self.ingest.tick(now_us)
         for rule in self.rules:
-            self._judge(rule.tick(now_us), now_us)
+            self._judge(rule.tick(now_us, time.time_ns() // 1000), now_us)
         change = self.modes.tick(now_us)
         if change is not None:
             self._changed(change, now_us)

@@ -6,10 +6,20 @@ quake shakes all, so `devices_min` different devices must report at least `peak_
 threshold, not a seismic intensity.
 """
 
+from typing import Any
+
 from hub.rules.finding import EMERGENCY, Finding
+from hub.settings import Row
 from protocols.batch import Batch
 from protocols.vocabulary import LANE_ALERT, MODE_DISASTER
 
+ROWS = (
+    Row("quake", "peak_m_s2", 0.5, "m/s2",
+        "Ground acceleration on several nodes that means a quake.", 0.01, 20),
+    Row("quake", "devices_min", 3, "devices",
+        "So many must agree, so that one truck is no quake.", 1, 1000),
+    Row("quake", "window_ms", 3000, "ms", "They must agree within this time.", 100, 60000),
+)  # fmt: skip
 QUIET_WINDOWS = 10
 WORSE_BY = 1.5  # said again when the peak has grown by this factor
 
@@ -27,7 +37,7 @@ class QuakeRule:
         self._worst = 0.0
         self._is_on = False
 
-    def wants(self, kind: str, lane: int) -> bool:
+    def wants(self, device: str, kind: str, lane: int) -> bool:
         """Tell whether batches of such devices and lane are needed."""
         return kind == "bridge" and lane == LANE_ALERT
 
@@ -53,7 +63,7 @@ class QuakeRule:
         self._is_on, self._worst = True, worst
         return [self._finding(len(recent))]
 
-    def tick(self, now_us: int) -> list[Finding]:
+    def tick(self, now_us: int, utc_us: int) -> list[Finding]:
         """Say when the shaking is over."""
         last_us = max((at_us for at_us, _ in self._peaks.values()), default=0)
         if not self._is_on or now_us - last_us <= QUIET_WINDOWS * self._window_us:
@@ -62,6 +72,13 @@ class QuakeRule:
         self._is_on, self._worst = False, 0.0
         self._peaks.clear()
         return [finding]
+
+    def save(self) -> dict[str, Any]:
+        """Nothing: shaking does not outlast a restart."""
+        return {}
+
+    def restore(self, saved: dict[str, Any], now_us: int) -> None:
+        """Nothing was saved."""
 
     def _finding(self, count: int, is_over: bool = False) -> Finding:
         if is_over:

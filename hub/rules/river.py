@@ -4,10 +4,19 @@ Input: channel `level` in m of devices of kind river. A level counts as reached 
 only `hysteresis_m` below it, so that waves do not ring the bell.
 """
 
+from typing import Any
+
 from hub.rules.finding import EMERGENCY, INFO, WARNING, Finding
+from hub.settings import Row
 from protocols.batch import Batch
 from protocols.vocabulary import LANE_WAVE, MODE_DISASTER, MODE_NORMAL, MODE_WATCH
 
+ROWS = (
+    Row("river", "watch_m", 2.0, "m", "Stage that raises the mode to watch.", -100, 1000),
+    Row("river", "danger_m", 3.0, "m", "Stage that raises the mode to disaster.", -100, 1000),
+    Row("river", "hysteresis_m", 0.2, "m",
+        "A level counts as left only this far below it.", 0, 10),
+)  # fmt: skip
 ASKS = ((MODE_NORMAL, INFO), (MODE_WATCH, WARNING), (MODE_DISASTER, EMERGENCY))
 
 
@@ -22,7 +31,7 @@ class RiverRule:
         self._reached: dict[str, int] = {}  # device -> how many levels
         self._newest_us: dict[str, int] = {}
 
-    def wants(self, kind: str, lane: int) -> bool:
+    def wants(self, device: str, kind: str, lane: int) -> bool:
         """Tell whether batches of such devices and lane are needed."""
         return kind == "river" and lane < LANE_WAVE
 
@@ -38,9 +47,17 @@ class RiverRule:
                 findings += self._judge(device, stage)
         return findings
 
-    def tick(self, now_us: int) -> list[Finding]:
+    def tick(self, now_us: int, utc_us: int) -> list[Finding]:
         """Nothing ends by time alone."""
         return []
+
+    def save(self) -> dict[str, Any]:
+        """Return how many levels each device has reached."""
+        return {"reached": self._reached}
+
+    def restore(self, saved: dict[str, Any], now_us: int) -> None:
+        """Take the reached levels back, so that a restart rings no bell twice."""
+        self._reached = dict(saved.get("reached", {}))
 
     def _judge(self, device: str, stage: float) -> list[Finding]:
         before = self._reached.get(device, 0)

@@ -2,6 +2,7 @@
 
 from hub.rules import make_rules
 from hub.rules.finding import EMERGENCY, WARNING, Finding
+from hub.rules.kinds import KINDS
 from hub.rules.quake import QUIET_WINDOWS, QuakeRule
 from hub.rules.river import RiverRule
 from protocols.vocabulary import (
@@ -126,16 +127,22 @@ def test_a_quake_is_over_when_nobody_has_reported_for_some_windows() -> None:
     for number in range(3):
         peak(rule, f"bridge-{number}", 0)
     quiet_us = QUIET_WINDOWS * 3 * S
-    assert rule.tick(quiet_us) == []
-    (finding,) = rule.tick(quiet_us + 1)
+    assert rule.tick(quiet_us, 0) == []
+    (finding,) = rule.tick(quiet_us + 1, 0)
     assert finding.is_over and finding.key == "quake"
-    assert rule.tick(quiet_us + 2) == []
+    assert rule.tick(quiet_us + 2, 0) == []
     assert peak(rule, "bridge-1", quiet_us + S) == []  # it starts from nothing
 
 
 def test_rules_want_only_what_concerns_them() -> None:
     quake, river = make_rules({"quake": QUAKE, "river": RIVER})
-    assert quake.wants("bridge", LANE_ALERT)
-    assert not quake.wants("bridge", LANE_WAVE) and not quake.wants("river", LANE_ALERT)
-    assert river.wants("river", LANE_STATE) and river.wants("river", LANE_ALERT)
-    assert not river.wants("river", LANE_WAVE) and not river.wants("home", LANE_STATE)
+    assert quake.wants("any", "bridge", LANE_ALERT)
+    assert not quake.wants("any", "bridge", LANE_WAVE)
+    assert not quake.wants("any", "river", LANE_ALERT)
+    assert river.wants("any", "river", LANE_STATE) and river.wants("any", "river", LANE_ALERT)
+    assert not river.wants("any", "river", LANE_WAVE)
+    assert not river.wants("any", "home", LANE_STATE)
+
+
+def test_every_rule_has_a_name_for_people() -> None:
+    assert all(rule.name in KINDS for rule in make_rules({"quake": QUAKE, "river": RIVER}))

@@ -1,0 +1,29 @@
+"""What a finding is called towards people: one row for each kind.
+
+Data, not code: names of warnings change (Japan renamed its levels in 2026) and every rule may add
+rows. `category` is a word of CAP 1.2 (OASIS CAP-v1.2, 3.2.2: Geo, Met, Safety, Health, Infra, ..).
+`is_public`: it may leave the town hall as a warning. `needs_ack`: a person must acknowledge it;
+until then it is escalated.
+"""
+
+from typing import NamedTuple
+
+
+class Kind(NamedTuple):
+    """One kind of finding."""
+
+    event_ja: str
+    event_en: str
+    category: str
+    is_public: bool
+    needs_ack: bool
+
+
+KINDS = {
+    "quake": Kind("地震の揺れ", "Ground shaking", "Geo", True, True),
+    "river": Kind("河川水位", "River stage", "Met", True, True),
+    "slope": Kind("斜面変動", "Slope movement", "Geo", True, True),
+    "bridge": Kind("橋りょうの異常", "Bridge condition", "Infra", False, True),
+    "watch-over": Kind("見守り", "Watch-over", "Health", False, True),
+    "health": Kind("装置の異常", "System health", "Infra", False, False),
+}

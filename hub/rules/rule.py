@@ -1,0 +1,31 @@
+"""What every rule is to the hub."""
+
+from typing import Any, Protocol
+
+from hub.rules.finding import Finding
+from protocols.batch import Batch
+
+
+class Rule(Protocol):
+    """A pure function of readings and given times, with a memory. No clock, no I/O.
+
+    Times are microseconds. at_us: when the newest reading of the batch was taken, on the hub's
+    monotonic clock; now_us: that clock now; utc_us: UTC now, for schedules of people only.
+    """
+
+    name: str
+
+    def wants(self, device: str, kind: str, lane: int) -> bool:
+        """Tell whether batches of such a device and lane are needed; asked once, at the start."""
+
+    def feed(self, device: str, batch: Batch, at_us: int) -> list[Finding]:
+        """Take a batch, newest or late: what is older than AGE_US_MAX is not given."""
+
+    def tick(self, now_us: int, utc_us: int) -> list[Finding]:
+        """Do what is due by time; called once a second."""
+
+    def save(self) -> dict[str, Any]:
+        """Return what a restart must not forget, as JSON takes it; monotonic times as ages."""
+
+    def restore(self, saved: dict[str, Any], now_us: int) -> None:
+        """Take back what save() gave; of an older version or empty, begin anew."""
