@@ -6,12 +6,38 @@ recent bracket wins. UTC is then the hub's own: a jump of it moves what is said 
 nothing that is stored, for frames carry only the device's time.
 """
 
+import time
 from dataclasses import dataclass
+from typing import Protocol
 
 DRIFT_PPM_MAX = 100  # of a board's crystal; an old bracket widens by this
 # A clock record is made when the estimate moved by more than this and its uncertainty, or is old.
 MOVED_US_MIN = 1000
 REPEAT_US = 600_000_000
+
+
+class Clock(Protocol):
+    """The hub's two clocks: given to what decides by time. Only HostClock reads the machine's."""
+
+    def now_us(self) -> int:
+        """Return the monotonic clock: it never goes back, and no one can set it."""
+        ...
+
+    def utc_us(self) -> int:
+        """Return UTC as the machine has it, in us since 1970; may jump, may be wrong."""
+        ...
+
+
+class HostClock:
+    """The clocks of the machine."""
+
+    def now_us(self) -> int:
+        """Return the monotonic clock."""
+        return time.monotonic_ns() // 1000
+
+    def utc_us(self) -> int:
+        """Return the wall clock."""
+        return time.time_ns() // 1000
 
 
 @dataclass
@@ -30,10 +56,7 @@ class ClockRow:
 
 
 class Clocks:
-    """All devices' clocks.
-
-    utc_offset_us(): hub UTC minus hub monotonic time, asked anew each time.
-    """
+    """All devices' clocks."""
 
     def __init__(self) -> None:
         self._rows: dict[tuple[str, int], ClockRow] = {}

@@ -7,11 +7,11 @@ is.
 
 import logging
 import os
-import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from hub.clock import Clock, HostClock
 from hub.config import Device
 from hub.store import Group, Store
 from protocols.batch import read_record_head
@@ -65,9 +65,15 @@ class Ingest:
     """
 
     def __init__(
-        self, store: Store, devices: dict[str, Device], mode: Callable[[], tuple[int, bool]]
+        self,
+        store: Store,
+        devices: dict[str, Device],
+        mode: Callable[[], tuple[int, bool]],
+        *,
+        clock: Clock | None = None,
     ) -> None:
         self.store = store
+        self.clock = clock or HostClock()
         self.devices = devices
         self.mode = mode
         self._keys: dict[str, DeviceKeys] = {}
@@ -290,7 +296,7 @@ class Peer:
         if session.state != OPEN:
             mode, drill = self._ingest.mode()
             fields = {"mode": mode, "drill": drill, "durable": ranges[:RANGES_MAX]}
-            session.welcome(fields, self._now_us())
+            session.welcome(fields, self._ingest.clock.now_us())
             self._owed = ranges[RANGES_MAX:]
         else:
             self._acknowledge(ranges)
@@ -300,9 +306,6 @@ class Peer:
         assert self._session is not None
         for at in range(0, len(ranges), RANGES_MAX):
             self._session.send(ACK, {"durable": ranges[at : at + RANGES_MAX]})
-
-    def _now_us(self) -> int:
-        return monotonic_us()
 
     def command(self, code: int, arguments: list[Any]) -> None:
         """Send a command."""
@@ -359,8 +362,3 @@ class Peer:
             output = self._session.take_output()
             if output:
                 self._link.write(output)
-
-
-def monotonic_us() -> int:
-    """Return the hub's monotonic clock."""
-    return time.monotonic_ns() // 1000

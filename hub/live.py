@@ -5,7 +5,6 @@ behind the commit, at most DECODES_PER_S_MAX batches a second of those that no r
 at a restart.
 """
 
-import time
 from array import array
 from collections import deque
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 
 from hub.clock import Clocks
 from hub.config import Device
+from hub.timekeeping import Timekeeper
 from protocols.batch import Batch
 
 HISTORY_POINTS_MAX = 1200
@@ -33,7 +33,7 @@ class Channel:
     value: float = 0.0
     at_us: int = 0
     interval_us: int = 0
-    # UTC in us, least and greatest value of each point, flat: 24 bytes a point where lists take
+    # Time in us, least and greatest value of each point, flat: 24 bytes a point where lists take
     # 170.
     points: "array[float]" = field(default_factory=lambda: array("d"))
 
@@ -53,11 +53,12 @@ class State:
 class Live:
     """Implements the page's source together with hub.main."""
 
-    def __init__(self, devices: dict[str, Device], clocks: Clocks) -> None:
+    def __init__(self, devices: dict[str, Device], clocks: Clocks, time: Timekeeper) -> None:
         self._devices = devices
+        self._time = time
         self._clocks = clocks
         self.states: dict[str, State] = {name: State() for name in devices}
-        self.alerts: deque[dict[str, Any]] = deque(maxlen=ALERTS_MAX)
+        self._alerts: deque[dict[str, Any]] = deque(maxlen=ALERTS_MAX)
         self._alert_count = 0
         self._allowance = float(DECODES_PER_S_MAX)
         self._allowed_us = 0
@@ -112,23 +113,26 @@ class Live:
 
     def _extend(self, channel: Channel, values: list[float], span: tuple[int, int]) -> None:
         start_us, end_us = span
-        offset_us = utc_offset_us()
         step_us = max(1, (end_us - start_us) // max(1, len(values) - 1))
         per_point = max(1, HISTORY_SPAN_US // step_us)
         for at in range(0, len(values), per_point):
             part = values[at : at + per_point]
-            channel.points.extend((start_us + at * step_us + offset_us, min(part), max(part)))
+            channel.points.extend((start_us + at * step_us, min(part), max(part)))
         if len(channel.points) > 2 * _POINTS_SIZE_MAX:
             del channel.points[:-_POINTS_SIZE_MAX]
 
     def alert(self, level: str, kind: str, texts: tuple[str, str], drill: bool) -> None:
         """Add an alert. texts: Japanese, English."""
         self._alert_count += 1
-        utc_us = time.time_ns() // 1000
-        self.alerts.append(
-            {"id": self._alert_count, "utc_us": utc_us, "level": level, "kind": kind,
+        at_us = self._time.clock.now_us()
+        self._alerts.append(
+            {"id": self._alert_count, "at_us": at_us, "level": level, "kind": kind,
              "text_ja": texts[0], "text_en": texts[1], "drill": drill}
         )  # fmt: skip
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """Return the newest alerts, with their time on the hub's UTC as it is now."""
+        return [{**one, "utc_us": self._time.utc_us(one["at_us"])} for one in self._alerts]
 
     def devices(self, online: set[str], now_us: int) -> list[dict[str, Any]]:
         """Return one row for each device."""
@@ -183,16 +187,15 @@ class Live:
         ]
 
     def history(self, device: str, channel: str, since_utc_us: int) -> list[list[float]]:
-        """Return [utc_us, min, max] since then."""
+        """Return [utc_us, min, max] since then, on the hub's UTC as it is now."""
         state = self.states.get(device)
         one = state.channels.get(channel) if state else None
         if one is None:
             return []
+        offset_us = self._time.offset_us
         points = one.points[-_POINTS_SIZE_MAX:].tolist()
-        rows = [points[at : at + 3] for at in range(0, len(points), 3)]
-        return [row for row in rows if row[0] > since_utc_us]
-
-
-def utc_offset_us() -> int:
-    """Return the hub's UTC minus its monotonic clock, now."""
-    return (time.time_ns() - time.monotonic_ns()) // 1000
+        return [
+            [points[at] + offset_us, points[at + 1], points[at + 2]]
+            for at in range(0, len(points), 3)
+            if points[at] + offset_us > since_utc_us
+        ]

@@ -3,24 +3,24 @@
 import asyncio
 import logging
 import signal
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Any
 
-from hub.clock import Clocks
+from hub.clock import Clock, Clocks, HostClock
 from hub.config import Config
 from hub.console.server import serve
-from hub.ingest import Exchange, Ingest, monotonic_us
+from hub.ingest import Exchange, Ingest
 from hub.links.tcp import listen
-from hub.live import Live, utc_offset_us
+from hub.live import Live
 from hub.modes import Change, Modes
 from hub.relay.mqtt import MqttUplink
 from hub.rules import AGE_US_MAX, Finding, make_rules
 from hub.rules.finding import INFO, LEVEL_NAMES
 from hub.sender import HubSender
 from hub.store import Group, Store
+from hub.timekeeping import Timekeeper
 from protocols.batch import Batch, decode_batch
 from protocols.errors import RemoteProtocolError
 from protocols.vocabulary import (
@@ -44,22 +44,27 @@ RESTART_S = 1.0
 class Hub:
     """All parts of one running hub; also the source of its page."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, clock: Clock | None = None) -> None:
         self.config = config
+        self.clock = clock or HostClock()
+        self.time = Timekeeper(self.clock)
         tables = config.tables
         self.store = Store(config.data, tables["store"]["size_max_mib"] << 20)
         self.clocks = Clocks()
-        self.live = Live(config.devices, self.clocks)
+        self.live = Live(config.devices, self.clocks, self.time)
         self.rules = make_rules(tables)
         self.modes = Modes(
             int(self.store.meta.get("mode", 0)),
             bool(self.store.meta.get("drill", 0)),
             tables["mode"]["dwell_s"],
         )
-        self.mode_since_us = int(self.store.meta.get("mode_since_us", time.time_ns() // 1000))
+        self.mode_since_us = int(self.store.meta.get("mode_since_us", self.clock.utc_us()))
         self.sender = HubSender(config.id, config.secret, self.store)
         self.ingest = Ingest(
-            self.store, config.devices, lambda: (self.modes.mode, self.modes.drill)
+            self.store,
+            config.devices,
+            lambda: (self.modes.mode, self.modes.drill),
+            clock=self.clock,
         )
         self.uplinks = [MqttUplink(config.id, self.store, row) for row in config.uplinks]
         self._wanted = {
@@ -68,15 +73,16 @@ class Hub:
             for lane in range(4)
             if any(rule.wants(name, device.kind, lane) for rule in self.rules)
         }
-        self._started = time.monotonic()
-        self._rates = _Rates()
+        self._started_us = self.clock.now_us()
+        self._rates = _Rates(self.clock)
         self._connect()
 
     def _connect(self) -> None:
         ingest = self.ingest
         ingest.is_wanted = lambda device, lane: (device, lane) in self._wanted
-        ingest.may_show = lambda: self.live.may_decode(monotonic_us())
-        ingest.on_frames = lambda device, count: self.live.frames(device, count, monotonic_us())
+        now_us = self.clock.now_us
+        ingest.may_show = lambda: self.live.may_decode(now_us())
+        ingest.on_frames = lambda device, count: self.live.frames(device, count, now_us())
         ingest.on_time = self._timed
         ingest.on_hello = self._greeted
         self.store.on_commit.append(self._read)
@@ -93,7 +99,7 @@ class Hub:
         row = self.clocks.exchange((device, boot), device_us, sent_us, received_us)
         if row is None:
             return
-        utc_us = row.hub_us + utc_offset_us()
+        utc_us = self.time.utc_us(row.hub_us)
         self.store.save_clock((device, boot, row.device_us, utc_us, row.uncertainty_us, 0))
         fields = {"device": device, "boot": boot, "device_us": row.device_us, "utc_us": utc_us,
                   "uncertainty_us": row.uncertainty_us, "rate_ppb": 0}  # fmt: skip
@@ -101,7 +107,7 @@ class Hub:
 
     def _read(self, group: Group) -> None:
         """Behind the commit: decode what somebody wants, judge it."""
-        now_us = monotonic_us()
+        now_us = self.clock.now_us()
         for device, lane, payload in group.readings:
             if payload[1] != KIND_BATCH:
                 continue
@@ -134,12 +140,12 @@ class Hub:
 
     def set_mode(self, mode: int, drill: bool, actor: str, reason: str) -> None:
         """Set the mode by a person."""
-        self._changed(self.modes.set(mode, drill, actor, reason), monotonic_us())
+        self._changed(self.modes.set(mode, drill, actor, reason), self.clock.now_us())
 
     def _changed(self, change: Change, now_us: int) -> None:
         log.info("mode %s%s: %s: %s", MODE_NAMES[change.mode], " (drill)" if change.drill else "",
                  change.actor, change.reason)  # fmt: skip
-        self.mode_since_us = time.time_ns() // 1000
+        self.mode_since_us = self.clock.utc_us()
         self.store.save_meta("mode", change.mode)
         self.store.save_meta("drill", int(change.drill))
         self.store.save_meta("mode_since_us", self.mode_since_us)
@@ -166,10 +172,11 @@ class Hub:
 
     def tick(self) -> None:
         """What is due by time; once a second."""
-        now_us = monotonic_us()
+        now_us = self.clock.now_us()
+        self.time.watch()
         self.ingest.tick(now_us)
         for rule in self.rules:
-            self._judge(rule.tick(now_us, time.time_ns() // 1000), now_us)
+            self._judge(rule.tick(now_us, self.clock.utc_us()), now_us)
         change = self.modes.tick(now_us)
         if change is not None:
             self._changed(change, now_us)
@@ -184,7 +191,7 @@ class Hub:
 
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state; see hub.console.source."""
-        now_us = monotonic_us()
+        now_us = self.clock.now_us()
         live, stored = self.live, self.store.statistics()
         uplinks = [one.statistics() for one in self.uplinks]
         for one in uplinks:
@@ -192,8 +199,8 @@ class Hub:
             one["stored"] = one["live"] + one["backlog"]
         return {
             "hub": {"id": self.config.id, "version": version("hinomi"), "boot": self.sender.boot,
-                    "uptime_s": int(time.monotonic() - self._started),
-                    "utc_us": time.time_ns() // 1000},
+                    "uptime_s": (now_us - self._started_us) // 1_000_000,
+                    "utc_us": self.clock.utc_us()},
             "mode": {"mode": self.modes.name(), "drill": self.modes.drill,
                      "since_utc_us": self.mode_since_us,
                      "actor": self.modes.actor, "reason": self.modes.reason},
@@ -204,7 +211,7 @@ class Hub:
                        "readings_per_s": self._rates.of("readings", live.readings_count)},
             "store": {**stored, "frames": stored["accepted"],
                       "failure": self.store.failure},
-            "alerts": list(live.alerts),
+            "alerts": live.alerts(),
         }  # fmt: skip
 
     def channels(self) -> list[tuple[str, str, str]]:
@@ -219,11 +226,12 @@ class Hub:
 class _Rates:
     """Counter -> rate per second over the last RATE_WINDOW_S, for devices report seconds apart."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._seen: dict[str, deque[tuple[float, int]]] = {}
 
     def of(self, name: str, count: int) -> float:
-        now = time.monotonic()
+        now = self._clock.now_us() / 1e6
         seen = self._seen.setdefault(name, deque())
         if not seen or now - seen[-1][0] >= 1.0:
             seen.append((now, count))
@@ -252,7 +260,7 @@ async def run(config: Config, ready: "asyncio.Future[tuple[int, int]] | None" = 
         await asyncio.wait(opening, return_when=asyncio.FIRST_COMPLETED)
         if page.done():
             page.result()
-        server = await listen(hub.ingest, address, monotonic_us, ingest["connections_max"])
+        server = await listen(hub.ingest, address, hub.clock.now_us, ingest["connections_max"])
         port = server.sockets[0].getsockname()[1]
         log.info("hub %s takes devices on %s:%d", config.id, address[0], port)
         if ready is not None:

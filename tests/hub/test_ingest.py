@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from hub.clock import HostClock
 from hub.config import Device
-from hub.ingest import UNANSWERED_MS_MAX, Ingest, Peer, monotonic_us
+from hub.ingest import UNANSWERED_MS_MAX, Ingest, Peer
 from hub.links.tcp import UNSENT_SIZE_MAX, TcpLink, listen
 from hub.store import GROUP_SIZE_MAX, Store
 from protocols.batch import Series, encode_batch
@@ -18,6 +19,7 @@ from protocols.messages import ACK, BYE, COMMAND, TIME_REQUEST, WELCOME
 from protocols.session import OPEN, DeviceSession
 from protocols.vocabulary import BYE_OVERLOADED, COMMAND_MODE, LANE_STATE, MODE_WATCH
 
+CLOCK = HostClock()
 SECRET = bytes(range(32))
 NAME = "river-1"
 KEYS = DeviceKeys(NAME, SECRET)
@@ -35,13 +37,13 @@ class Wire:
         self.is_resumed = False
         self.session = DeviceSession(KEYS, bytes(8), 0)
         self.session.start({**HELLO, "log": log})
-        self.peer = Peer(ingest, self, monotonic_us())
+        self.peer = Peer(ingest, self, CLOCK.now_us())
         self.is_answering = True
 
     def write(self, frames: list[bytes]) -> None:
         """Take what the hub sends."""
         for frame in frames:
-            self.events += self.session.receive(frame, monotonic_us())
+            self.events += self.session.receive(frame, CLOCK.now_us())
 
     def close(self) -> None:
         """Note the end."""
@@ -54,7 +56,7 @@ class Wire:
     def send(self, *frames: bytes, now_us: int = 0) -> bool:
         """Give the hub what the session has to say, and frames."""
         output = [*self.session.take_output(), *frames]
-        return self.peer.take(output, now_us or monotonic_us())
+        return self.peer.take(output, now_us or CLOCK.now_us())
 
     def of(self, kind: int) -> list[dict[str, Any]]:
         """Return the fields of all messages of one kind."""
@@ -205,13 +207,13 @@ async def test_links_stop_reading_while_too_much_waits_for_the_disk(tmp_path: Pa
 
 async def test_a_silent_session_and_one_that_never_answers_are_ended(tmp_path: Path) -> None:
     async with ingesting(tmp_path) as ingest:
-        silent, now_us = await opened(ingest), monotonic_us()
+        silent, now_us = await opened(ingest), CLOCK.now_us()
         ingest.tick(now_us + SESSION_SILENCE_MS_MAX * 1000 - 10_000_000)
         assert not silent.is_closed
         ingest.tick(now_us + SESSION_SILENCE_MS_MAX * 1000 + 1_000_000)
         assert silent.is_closed and ingest.refused["silent"] == 1
         deaf = await opened(ingest)
-        now_us = monotonic_us()
+        now_us = CLOCK.now_us()
         for index in range(100):  # it sends and sends, but does not read
             now_us += 1_000_000
             deaf.peer.take([frame_of(index)], now_us)
@@ -223,7 +225,7 @@ async def test_a_silent_session_and_one_that_never_answers_are_ended(tmp_path: P
 
 async def test_the_time_is_asked_for_again_and_again(tmp_path: Path) -> None:
     async with ingesting(tmp_path) as ingest:
-        wire, now_us = await opened(ingest), monotonic_us()
+        wire, now_us = await opened(ingest), CLOCK.now_us()
         for _ in range(100):  # longer than a device may leave a question unanswered
             now_us += 1_000_000
             wire.send(now_us=now_us)
@@ -243,7 +245,7 @@ async def test_a_command_reaches_every_open_device(tmp_path: Path) -> None:
 async def test_a_device_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
     """Over a real socket: what it leaves unread is limited."""
     async with ingesting(tmp_path) as ingest:
-        server = await listen(ingest, ("127.0.0.1", 0), monotonic_us, 10)
+        server = await listen(ingest, ("127.0.0.1", 0), CLOCK.now_us, 10)
         port = server.sockets[0].getsockname()[1]
         device = socket.socket()
         device.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

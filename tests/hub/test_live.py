@@ -1,8 +1,9 @@
 """What the page shows: newest values stay newest, old ones are never shown as current."""
 
-from hub.clock import Clocks
+from hub.clock import Clocks, HostClock
 from hub.config import Device
 from hub.live import CURRENT_US_MIN, DECODES_PER_S_MAX, SILENT_US, Live
+from hub.timekeeping import Timekeeper
 from tests.hub.batches import S, batch
 
 NAME = "river-1"
@@ -13,7 +14,11 @@ def made(personal: bool = False) -> Live:
     """Return the live state of a hub that knows the clock of boot 1."""
     clocks = Clocks()
     clocks.exchange((NAME, 1), 0, OFFSET_US, OFFSET_US)
-    return Live({NAME: Device(NAME, bytes(32), "river", personal=personal)}, clocks)
+    return Live(
+        {NAME: Device(NAME, bytes(32), "river", personal=personal)},
+        clocks,
+        Timekeeper(HostClock()),
+    )
 
 
 def reading(live: Live, now_us: int) -> dict[str, object]:
@@ -103,4 +108,4 @@ def test_alerts_are_numbered_and_the_oldest_go() -> None:
     live = made()
     for at in range(150):
         live.alert("watch", "river", (f"日{at}", f"en{at}"), False)
-    assert [one["id"] for one in live.alerts] == list(range(51, 151))
+    assert [one["id"] for one in live.alerts()] == list(range(51, 151))
