@@ -6,9 +6,11 @@ layer that is the kernel's on a Raspberry Pi.
 
 import importlib
 import os
+import struct
 from types import SimpleNamespace
 from typing import Any
 
+from agent.drivers.ds18b20 import crc8
 from simulators.board import SimBoard
 
 # Blinka finds out at import what it runs on.
@@ -149,11 +151,108 @@ class SimWave:
         self._pin.simulated.pwm(self._pin.id, 0)
 
 
+class KernelReading:
+    """A reading of w1_slave: the conversion goes on in the world's time."""
+
+    def __init__(self, files: "SimKernelFiles", rom: bytes) -> None:
+        self._files = files
+        self._rom = rom
+        self._data: bytes | None = None
+        self._begun = files.ask(rom, 0x44)
+        self._done_us = files.simulated.clock.now_us() + files.conversion_us(rom)
+
+    def finish(self, wait_s: float) -> bytes:
+        """Return the file's text."""
+        late_us = self._done_us - self._files.simulated.clock.now_us()
+        assert late_us <= wait_s * 1_000_000
+        if late_us > 0:
+            self._files.simulated.clock.sleep_us(late_us)
+        if self._data is None:
+            self._data = self._files.scratchpad(self._rom) if self._begun else b""
+        return self._data
+
+
+class SimKernelFiles:
+    """What the kernel's w1_therm makes of a bus, as KernelFiles shows it."""
+
+    TRIES = 5
+
+    def __init__(self, simulated: SimBoard, number: int) -> None:
+        self.simulated = simulated
+        self._bus = simulated.onewire(number)
+        self._found: list[bytes] = []
+        self._bits: dict[bytes, int] = {}
+
+    def has_bus(self) -> bool:
+        """Return True."""
+        return True
+
+    def search(self) -> list[bytes]:
+        """Return all whose address was once heard whole: who is gone stays for minutes."""
+        new = [rom for rom in self._bus.search() if rom not in self._found]
+        self._found += [rom for rom in new if rom[0] and crc8(rom) == 0]
+        return self._found
+
+    def read(self, rom: bytes, name: str) -> bytes:
+        """Read ext_power."""
+        assert name == "ext_power"
+        answer = bytearray(1)
+        if not self.ask(rom, 0xB4):
+            return b"-19\n"
+        self._bus.read_into(answer)
+        return b"%d\n" % (answer[0] & 1)
+
+    def write(self, rom: bytes, name: str, text: str) -> None:
+        """Write alarms or resolution: the registers as they are, with one of both changed."""
+        shown = self.scratchpad(rom)
+        if not shown:
+            return
+        registers = bytearray(bytes.fromhex(shown.split(b" :")[0].decode())[2:5])
+        if name == "alarms":
+            low, high = text.split()
+            registers[:2] = struct.pack("bb", int(high), int(low))
+        else:
+            assert name == "resolution"
+            self._bits[rom] = int(text)
+            registers[2] = int(text) - 9 << 5 | 0x1F
+        self.ask(rom, 0x4E)
+        self._bus.write(registers)
+
+    def begin(self, rom: bytes) -> KernelReading:
+        """Convert."""
+        return KernelReading(self, rom)
+
+    def conversion_us(self, rom: bytes) -> int:
+        """Return how long the kernel waits."""
+        return 750_000 >> 12 - self._bits.get(rom, 12)
+
+    def ask(self, rom: bytes, command: int) -> bool:
+        """Say something to one; return whether anybody was present."""
+        if not self._bus.reset():
+            return False
+        self._bus.write(b"\x55" + rom + bytes((command,)))
+        return True
+
+    def scratchpad(self, rom: bytes) -> bytes:
+        """Return the text of w1_slave; b"" where nobody was present."""
+        scratchpad = bytearray(9)
+        for _ in range(self.TRIES):
+            if not self.ask(rom, 0xBE):
+                return b""
+            self._bus.read_into(scratchpad)
+            if crc8(scratchpad) == 0:
+                break
+        crc, digits = crc8(scratchpad[:8]), scratchpad.hex(" ")
+        verdict = "YES" if crc == scratchpad[8] else "NO"
+        return f"{digits} : crc={crc:02x} {verdict}\n{digits} t=0\n".encode()
+
+
 WIRING = {
     "i2c": {0: ("SCL", "SDA")},
     "spi": {0: ("SCK", "MOSI", "MISO")},
     "uart": {number: number for number in range(2)},
     "adc": {number: f"D{number}" for number in range(3)},
+    "onewire": 6,
 }
 
 
@@ -170,6 +269,7 @@ def parts_of(simulated: SimBoard) -> Any:
         digitalio=SimpleNamespace(DigitalInOut=SimDigital, Pull=digitalio.Pull),
         analogio=SimpleNamespace(AnalogIn=SimAnalog),
         pwmio=SimpleNamespace(PWMOut=SimWave),
+        KernelFiles=lambda number: SimKernelFiles(simulated, number),
         serial=SimpleNamespace(
             Serial=lambda device, baudrate, timeout: SimSerial(simulated, device, baudrate)
         ),

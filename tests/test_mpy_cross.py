@@ -27,7 +27,11 @@ MODULES_BANNED = {
     *("pathlib", "queue", "subprocess", "threading", "typing", "unittest"),
 }
 # Bodies of the hardware port and front doors that run on one kind of interpreter only.
-ONLY_ON_CPYTHON = ("agent/commands.py", "agent/hal/on_blinka.py")
+ONLY_ON_CPYTHON = (
+    "agent/commands.py",
+    "agent/hal/kernel_onewire.py",
+    "agent/hal/on_blinka.py",
+)
 ONLY_ON_MICROPYTHON = ("agent/hal/on_micropython.py", "agent/boot.py")
 
 PORTABLE_FILES = [file for file in python_files(*PORTABLE) if file not in ONLY_ON_CPYTHON]

@@ -7,6 +7,8 @@ A conversion takes up to 94, 188, 375 or 750 ms at 9, 10, 11 or 12 bits (table 2
 then holds the result in 1/16 degree (figure 4), with a CRC (figure 11). After a power failure it
 holds 85 degrees, a temperature like any other. So the alarm registers, which nobody uses, are
 set to limits that are not the power-up ones: a chip that has lost them has lost the conversion.
+
+On Linux the kernel owns the bus (agent/hal/kernel_onewire.py): there start() takes up to 2 s.
 """
 
 from agent.drivers.errors import SensorError
@@ -71,13 +73,7 @@ class Ds18b20:
 
     def start(self) -> None:
         """Find the chip, verify that it is one with power of its own, and set its resolution."""
-        try:
-            self._bus = self._board.onewire(self._pin_number)
-        except OSError:
-            raise SensorError(
-                self._name + ": this board has no 1-Wire bus.",
-                "Connect the sensor to a board that has, or take another sensor.",
-            )
+        self._bus = self._open_bus()
         if not self._rom:
             self._rom = self._only_one()
         self._read_scratchpad()
@@ -86,11 +82,9 @@ class Ds18b20:
                 self._name + ": the DS18B20 takes its power from the data wire.",
                 "Connect its VDD wire to 3.3 V.",
             )
-        self._command(_WRITE_SCRATCHPAD)
-        self._bus.write(self._registers)
+        self._write_registers()
         self._check_registers()
-        self._begun_us = -1
-        self._pace.restart(self.spacing_us)
+        self._begin_anew()
 
     def read(self, out: "array[int]", now_us: int) -> int:
         """Write the temperature once its conversion is done; begin another when one is due."""
@@ -109,6 +103,7 @@ class Ds18b20:
 
     def self_test(self) -> bool:
         """Return whether the chip answers with a whole scratchpad and its settings."""
+        self._begin_anew()
         try:
             self._check_registers()
         except SensorError:
@@ -118,6 +113,29 @@ class Ds18b20:
     def stop(self) -> None:
         """Nothing to do: it sleeps between conversions."""
         self._begun_us = -1
+
+    def _begin_anew(self) -> None:
+        self._begun_us = -1
+        self._pace.restart(self.spacing_us)
+
+    def _open_bus(self) -> "Any":
+        try:
+            return self._board.onewire(self._pin_number)
+        except OSError as error:
+            remedy = "Connect the sensor to a board that has, or take another sensor."
+            raise SensorError(
+                self._name + ": this board has no 1-Wire bus.", _words_of(error, remedy)
+            )
+
+    def _write_registers(self) -> None:
+        self._command(_WRITE_SCRATCHPAD)
+        try:
+            self._bus.write(self._registers)
+        except OSError as error:  # only where a kernel stands between
+            raise SensorError(
+                self._name + ": the DS18B20 cannot be set up.",
+                _words_of(error, "Check the rights of this program."),
+            )
 
     def _temperature(self) -> int:
         raw = self._scratchpad[1] << 8 | self._scratchpad[0]
@@ -196,6 +214,11 @@ def crc8(data: "bytes | bytearray") -> int:
         for _ in range(8):
             crc = crc >> 1 ^ (_CRC_POLYNOMIAL if crc & 1 else 0)
     return crc
+
+
+def _words_of(error: OSError, otherwise: str) -> str:
+    """Return the remedy that came with the error, where one did."""
+    return str(error.args[1]) if len(error.args) > 1 else otherwise
 
 
 def _rom_of(text: str) -> bytes:

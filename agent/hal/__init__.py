@@ -24,7 +24,8 @@ the board's own.
                                               asks for the pin again gets the same counter. An
                                               edge sooner than debounce_us after the one before
                                               it, counted or not, is a bounce
-    board.onewire(number)                     -> 1-Wire bus on a pin
+    board.onewire(number)                     -> 1-Wire bus on a pin; OSError ENODEV where there is
+                                              none, with a remedy as its second argument
         reset() -> bool                       whether somebody is present
         write(buf); read_into(buf)            bytes, least bit first
         search() -> list of bytes             the addresses (8 bytes) of all on the bus

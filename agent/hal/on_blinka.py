@@ -7,10 +7,10 @@ wiring: which names of Blinka's `board` a bus has, and what else is the machine'
     uart    port number -> device                  0: "/dev/serial0"
     adc     input number -> pin                    a Pi has none
     pin     how a pin's name follows its number    "D{}"
+    onewire where the kernel shows its 1-Wire buses, which wants timing that only it has
     flash   file of the flash, and its sectors     ("hinomi-log.bin", 4096)
 
-What Linux cannot do raises OSError ENODEV: 1-Wire wants timing to the microsecond, which only the
-kernel has.
+What this machine cannot do raises OSError ENODEV.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from typing import Any
 
 from agent.hal.errors import ENODEV, ETIMEDOUT
 from agent.hal.file_flash import FileFlash
+from agent.hal.kernel_onewire import DEVICES, KernelFiles, KernelOneWire
 from agent.hal.pulse_filter import PulseFilter
 from agent.hal.shift_in import ShiftIn
 from agent.hal.stream import Stream
@@ -35,6 +36,7 @@ WIRING: dict[str, Any] = {
     "uart": {0: "/dev/serial0"},
     "adc": {},
     "pin": "D{}",
+    "onewire": DEVICES,
     "flash": ("hinomi-log.bin", 4096),
 }
 PARTS = ("analogio", "board", "busio", "digitalio", "pwmio", "serial")
@@ -248,9 +250,20 @@ class BlinkaBoard:
         counter: Pulses = self._opened[key]
         return counter
 
-    def onewire(self, number: int) -> Any:
-        """Raise OSError ENODEV: see the module."""
-        raise OSError(ENODEV, "Linux has no 1-Wire at a program's own pins")
+    def onewire(self, number: int) -> KernelOneWire:
+        """Return the kernel's buses, whatever pins they are on; OSError ENODEV where it has none.
+
+        The error's words say how to get one on that pin.
+        """
+        key = "onewire", 0
+        if key not in self._opened:
+            self._opened[key] = self._parts.KernelFiles(self._wiring["onewire"])
+        if not self._opened[key].has_bus():
+            overlay = f"dtoverlay=w1-gpio,gpiopin={number}"
+            raise OSError(
+                ENODEV, f"Add the line {overlay} to /boot/firmware/config.txt and start anew."
+            )
+        return KernelOneWire(self._opened[key])
 
     def shift_in(self, data: int, clock: int) -> ShiftIn:
         """Return two pins that shift bits in; what Linux stretches too far reads -1."""
@@ -323,6 +336,8 @@ def _unique_id() -> bytes:
 
 class _Parts(SimpleNamespace):
     """Imports a module of PARTS when it is first asked for: analogue pins are not everywhere."""
+
+    KernelFiles = KernelFiles
 
     def __getattr__(self, name: str) -> Any:
         if name not in PARTS:

@@ -87,12 +87,6 @@ def test_random_bytes_differ_and_the_identity_does_not() -> None:
     assert len(board.unique_id) == 8 and board.unique_id == board_of(simulated()).unique_id
 
 
-def test_one_wire_is_refused() -> None:
-    with pytest.raises(OSError) as caught:
-        board_of(simulated()).onewire(4)
-    assert caught.value.errno == ENODEV
-
-
 class Contact:
     """A contact whose level a test sets."""
 

@@ -145,7 +145,6 @@ PAIRS = {
         0.03125,
         fastest={"bits": 9},
         faults={"nack": "", "stuck_bus": "", "wrong_checksum": ""},
-        bodies=("simulated", "micropython"),
     ),
     "tipping_bucket": Pair(
         {"driver": "tipping_bucket", "pin": 4, "every_ms": 1000},
