@@ -31,7 +31,19 @@ from pathlib import Path
 from typing import Any
 
 from hub.chunks import PREFIXES, Chunk, gather, join
-from hub.database import StoreError, connect, lock
+from hub.database import (
+    SAVE_CHUNK,
+    SAVE_CLOCK,
+    SAVE_CURSOR,
+    SAVE_LANE,
+    SAVE_META,
+    SAVE_SEEN,
+    StoreError,
+    connect,
+    lock,
+    row_crc,
+)
+from hub.ledger import Entry, append, write_head
 from protocols.ranges import Ranges
 from protocols.vocabulary import LANES
 
@@ -67,6 +79,7 @@ class Group:
     clocks: list[tuple[Any, ...]] = field(default_factory=list)
     cursors: dict[str, list[CursorRow]] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
+    ledger: list[Entry] = field(default_factory=list)
 
     def is_empty(self) -> bool:
         """Tell whether there is nothing to commit."""
@@ -74,13 +87,14 @@ class Group:
 
     def is_written(self) -> bool:
         """Tell whether a commit of it writes anything."""
-        return bool(self.size or self.clocks or self.cursors or self.meta)
+        return bool(self.size or self.clocks or self.cursors or self.meta or self.ledger)
 
     def take_over(self, failed: "Group") -> None:
         """Keep what a failed group held besides frames; the newer of two facts wins."""
         self.meta.update(failed.meta)
         self.clocks += failed.clocks
         self.cursors.update(failed.cursors)
+        self.ledger += failed.ledger
 
 
 @dataclass
@@ -321,33 +335,33 @@ class Store:
             for lane in LANES:
                 if job.chunks[lane]:
                     self._insert(lane, job.chunks[lane])
-            db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", job.seen)
-            db.executemany("INSERT OR REPLACE INTO clock VALUES (?, ?, ?, ?, ?, ?)", group.clocks)
+            db.executemany(SAVE_SEEN, job.seen)
+            db.executemany(SAVE_CLOCK, group.clocks)
             for uplink, rows in group.cursors.items():
                 self._insert_cursor(uplink, rows)
-            db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(group.meta.items()))
+            db.executemany(SAVE_META, list(group.meta.items()))
             if job.deletion is not None:
                 job.deleted = self._delete(*job.deletion)
+            head = append(db, group.ledger) if group.ledger else None
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
+        if head is not None:
+            write_head(self.path.parent, head)
 
     def _insert(self, lane: int, chunks: list[Chunk]) -> None:
-        rows = [(lane << LANE_SHIFT | first, count, blob) for first, count, blob in chunks]
-        self._db.executemany("INSERT INTO chunk VALUES (?, ?, ?)", rows)
+        base = lane << LANE_SHIFT
+        rows = [(base | first, count, blob) for first, count, blob in chunks]
+        self._db.executemany(SAVE_CHUNK, [(*row, row_crc("chunk", *row)) for row in rows])
         following = chunks[-1][0] + chunks[-1][1]
         size = sum(len(blob) for _, _, blob in chunks)
-        self._db.execute(
-            "INSERT INTO lane VALUES (?, ?, ?) ON CONFLICT (lane) DO UPDATE"
-            " SET following = excluded.following, bytes = bytes + excluded.bytes",
-            (lane, following, size),
-        )
+        self._db.execute(SAVE_LANE, (lane, following, size))
 
     def _insert_cursor(self, uplink: str, rows: list[CursorRow]) -> None:
         values = [(uplink, lane, live, _packed(flat), *rest) for lane, live, flat, *rest in rows]
-        self._db.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?, ?, ?, ?)", values)
+        self._db.executemany(SAVE_CURSOR, values)
 
     # Making room
 
@@ -385,7 +399,7 @@ class Store:
         if rows:
             self._db.execute("DELETE FROM chunk WHERE id >= ? AND id <= ?", (base, rows[-1][0]))
         self._db.execute("UPDATE lane SET bytes = bytes - ? WHERE lane = ?", (size, lane))
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"first{lane}", first))
+        self._db.execute(SAVE_META, (f"first{lane}", first))
         return first, size, sum(row[1] for row in rows)
 
     def _forget(self, lane: int, deleted: tuple[int, int, int]) -> None:
