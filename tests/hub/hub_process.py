@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from tests.simulators.platform_process import HUB
 
 WAIT_S = 20
 DEVICES = ("river-1", "home-1")
+PROGRAM = "import hinomi; hinomi.main()"
 Values = dict[tuple[str, str], Any]
 
 
@@ -58,13 +60,16 @@ class HubProcess:
         self.port = self.ports["ingest"]
         self.log = self.folder / "log"
         self.process: subprocess.Popen[str] | None = None
+        self.environment: dict[str, str] = {}  # beside that of the test
+        self.program = PROGRAM
 
     def start(self) -> None:
         """Start it and wait until devices may dial."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                command("run", "--json", "--config", str(self.config)),
+                command("run", "--json", "--config", str(self.config), program=self.program),
                 cwd=REPOSITORY,
+                env={**os.environ, **self.environment},
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -76,8 +81,13 @@ class HubProcess:
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal, wait for the end, return the exit code."""
-        assert self.process and self.process.stdout
+        assert self.process
         self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for the end that comes by itself, return the exit code."""
+        assert self.process and self.process.stdout
         code = self.process.wait(WAIT_S)
         self.process.stdout.close()
         self.process = None
@@ -120,9 +130,9 @@ def running_hub(folder: Path, values: Values | None = None) -> Iterator[HubProce
             hub.end(signal.SIGKILL)
 
 
-def command(*words: str) -> list[str]:
+def command(*words: str, program: str = PROGRAM) -> list[str]:
     """Return the command line of `hinomi hub ..`."""
-    return [sys.executable, "-c", "import hinomi; hinomi.main()", "hub", *words]
+    return [sys.executable, "-c", program, "hub", *words]
 
 
 class Mosquitto:

@@ -1,0 +1,1 @@
+"""Faults of the machine that a test can order: a disk that loses power, fills up or fails."""
