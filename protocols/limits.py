@@ -45,3 +45,5 @@ HELLO_TIMEOUT_MS = const(10000)
 # Frames in flight on a link without an ack, so that a slow hub is not flooded.
 WINDOW_FRAMES_MAX = const(64)
 BUNDLE_SIZE_MAX = const(262144)
+# Of an image, in one message: what a board buffers, and what an ack may have to wait behind.
+PIECE_SIZE_MAX = const(1024)

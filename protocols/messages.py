@@ -9,7 +9,7 @@ so that a replayed or reordered message is refused.
 from protocols import cbor
 from protocols.batch import is_integer
 from protocols.errors import LocalProtocolError, RemoteProtocolError
-from protocols.limits import NONCE_SIZE, PAYLOAD_SIZE_MAX, RANGES_MAX
+from protocols.limits import NONCE_SIZE, PAYLOAD_SIZE_MAX, PIECE_SIZE_MAX, RANGES_MAX
 from protocols.portable import const
 from protocols.records import fits
 
@@ -21,8 +21,11 @@ TIME_REPLY = const(20)
 COMMAND = const(21)
 RESULT = const(22)
 BYE = const(23)
+WANT = const(24)
+PIECE = const(25)
 
-# kind -> name and fields. "ranges" is a list of [boot, first, next]; "nonce" is 8 bytes.
+# kind -> name and fields. "ranges" is a list of [boot, first, next]; "nonce" is 8 bytes; "piece"
+# is 1 to PIECE_SIZE_MAX bytes.
 MESSAGES = {
     # Device: who I am, how I started, what I hold. log: ranges not yet acknowledged.
     HELLO: (
@@ -57,6 +60,11 @@ MESSAGES = {
     COMMAND: ("command", (("id", "uint"), ("code", "uint"), ("arguments", "list"))),
     RESULT: ("result", (("id", "uint"), ("status", "uint"), ("detail", "text"))),
     BYE: ("bye", (("reason", "uint"), ("retry_after_ms", "uint"))),
+    # Device: the image of the update command `id`, from `offset` on; the size of the image when
+    # all of it is here and sound. One piece is asked for at a time, so that it never queues in
+    # front of acknowledgements.
+    WANT: ("want", (("id", "uint"), ("offset", "uint"))),
+    PIECE: ("piece", (("id", "uint"), ("offset", "uint"), ("data", "piece"))),
 }
 
 
@@ -94,14 +102,19 @@ def decode_message(payload: bytes) -> tuple:
 
 def kind_of(payload: bytes) -> int:
     """Return the kind of any payload, record or message: the first item of its array."""
-    if len(payload) < 2 or not 0x81 <= payload[0] <= 0x97 or payload[1] > 23:
-        raise RemoteProtocolError("malformed", "no kind")
-    return payload[1]
+    if len(payload) >= 2 and 0x81 <= payload[0] <= 0x97:
+        if payload[1] <= 23:
+            return payload[1]
+        if payload[1] == 24 and len(payload) >= 3 and payload[2] >= 24:  # CBOR's longer head
+            return payload[2]
+    raise RemoteProtocolError("malformed", "no kind")
 
 
 def _fits(value: object, sort: str) -> bool:
     if sort == "nonce":
         return isinstance(value, bytes) and len(value) == NONCE_SIZE
+    if sort == "piece":
+        return isinstance(value, bytes) and 1 <= len(value) <= PIECE_SIZE_MAX
     if sort == "ranges":
         return (
             isinstance(value, (list, tuple))

@@ -29,9 +29,11 @@ from protocols.messages import (
     BYE,
     COMMAND,
     HELLO,
+    PIECE,
     RESULT,
     TIME_REPLY,
     TIME_REQUEST,
+    WANT,
     WELCOME,
 )
 from protocols.vocabulary import KIND_SESSION_FIRST
@@ -52,6 +54,7 @@ DEVICE_TABLE = {
     (OPEN, TIME_REQUEST): OPEN,
     (OPEN, ACK): OPEN,
     (OPEN, COMMAND): OPEN,
+    (OPEN, PIECE): OPEN,
     (OPEN, BYE): CLOSED,
 }
 HUB_TABLE = {
@@ -59,6 +62,7 @@ HUB_TABLE = {
     (GREETED, TIME_REPLY): OPEN,
     (OPEN, TIME_REPLY): OPEN,
     (OPEN, RESULT): OPEN,
+    (OPEN, WANT): OPEN,
     (OPEN, BYE): CLOSED,
 }
 

@@ -47,18 +47,29 @@ GAP_NAMES = {
     GAP_FLASH_DAMAGED: "flash damaged",
 }
 
+# How good the hub's UTC was when it made a clock record; a better one goes before a newer one.
+UTC_IMPLAUSIBLE = const(0)  # before this program was made, or before a UTC that was known before
+UTC_UNSYNCHRONISED = const(1)  # plausible, but no time source answers for it
+UTC_SYNCHRONISED = const(2)
+UTC_QUALITY_NAMES = ("implausible", "unsynchronised", "synchronised")
+
 # Commands of the hub to a device, and how the device answers.
 COMMAND_MODE = const(1)
 COMMAND_IDENTIFY = const(2)
 COMMAND_SELF_TEST = const(3)
+COMMAND_UPDATE = const(4)  # [signed manifest]: fetch this image; again after each new session
+COMMAND_SWITCH = const(5)  # []: verify the image that was fetched, and restart with it
 COMMAND_NAMES = {
     COMMAND_MODE: "mode",
     COMMAND_IDENTIFY: "identify",
     COMMAND_SELF_TEST: "self-test",
+    COMMAND_UPDATE: "update",
+    COMMAND_SWITCH: "switch",
 }
 RESULT_DONE = const(0)
 RESULT_FAILED = const(1)
 RESULT_UNKNOWN = const(2)
+RESULT_PACKAGE = const(3)  # of an update: this device is updated by its own package
 
 # Why the hub says good-bye.
 BYE_SUPERSEDED = const(1)

@@ -20,6 +20,8 @@ from protocols.records import encode_record
 from protocols.session import DeviceSession, HubSession
 from protocols.vocabulary import (
     COMMAND_MODE,
+    COMMAND_SWITCH,
+    COMMAND_UPDATE,
     GAP_FLASH_FULL,
     KIND_BATCH,
     KIND_CLOCK,
@@ -33,7 +35,9 @@ from protocols.vocabulary import (
     MODE_DISASTER,
     MODE_NORMAL,
     RESULT_DONE,
+    UTC_SYNCHRONISED,
 )
+from tests.protocols.release_key import release
 
 FOLDER = Path(__file__).resolve().parents[2] / "protocols" / "vectors"
 DEVICE = "bridge-01"
@@ -115,6 +119,7 @@ RECORDS: list[tuple[int, tuple[int, int, int, int], Entry]] = [
             "utc_us": 1_767_225_600_000_000,
             "uncertainty_us": 850,
             "rate_ppb": -12_345,
+            "quality": UTC_SYNCHRONISED,
         },
     ),
     (
@@ -199,12 +204,18 @@ class Transcript:
     def _note(self, sender: str, now_us: int, frame: bytes) -> None:
         payload = KEYS.up.peek(frame)
         kind, counter, fields = messages.decode_message(payload)
-        shown = {name: v.hex() if isinstance(v, bytes) else v for name, v in fields.items()}
+        shown = {name: _shown(value) for name, value in fields.items()}
         row: Entry = {"from": sender, "now_us": now_us, "kind": kind, "counter": counter}
         row["name"] = messages.MESSAGES[kind][0]
         self.entries.append(
             {**row, "fields": shown, "payload": payload.hex(), "frame": frame.hex()}
         )
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, list):
+        return [_shown(one) for one in value]
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def session() -> list[Entry]:
@@ -233,6 +244,32 @@ def session() -> list[Entry]:
     talk.pass_on(21_000)
     talk.hub.send(messages.BYE, {"reason": 2, "retry_after_ms": 1000})
     talk.pass_on(22_000)
+    return talk.entries
+
+
+def update() -> list[Entry]:
+    """Return a session in which a release is offered and fetched."""
+    talk = Transcript()
+    hello = {"boot": 4, "firmware": "0.1.0", "profile": "bridge", "mode": MODE_NORMAL}
+    talk.device.start({**hello, "drill": False, "reset_cause": "power", "log": []})
+    talk.pass_on(10_000)
+    talk.hub.welcome({"mode": MODE_NORMAL, "drill": False, "durable": []}, 11_000)
+    talk.pass_on(12_000)
+    talk.pass_on(13_000)
+    talk.entries.clear()
+    image = bytes(range(200))
+    command = {"id": 1, "code": COMMAND_UPDATE, "arguments": [release(image)]}
+    talk.hub.send(messages.COMMAND, command)
+    talk.pass_on(20_000)
+    talk.device.send(messages.RESULT, {"id": 1, "status": RESULT_DONE, "detail": ""})
+    talk.device.send(messages.WANT, {"id": 1, "offset": 0})
+    talk.pass_on(21_000)
+    talk.hub.send(messages.PIECE, {"id": 1, "offset": 0, "data": image})
+    talk.pass_on(22_000)
+    talk.device.send(messages.WANT, {"id": 1, "offset": 200})
+    talk.pass_on(23_000)
+    talk.hub.send(messages.COMMAND, {"id": 2, "code": COMMAND_SWITCH, "arguments": []})
+    talk.pass_on(24_000)
     return talk.entries
 
 
@@ -266,6 +303,7 @@ def golden_files() -> dict[str, str]:
         "keys.json": keys(),
         "records.json": records(),
         "session.json": session(),
+        "update.json": update(),
         "bundles.json": bundles(),
         "stream.json": stream(),
     }

@@ -14,6 +14,7 @@ from protocols.bundle import Bundle, decode_bundle, encode_bundle
 from protocols.cose import sender_of
 from protocols.errors import RemoteProtocolError
 from protocols.framing import prefixed
+from protocols.limits import PIECE_SIZE_MAX
 from protocols.messages import HELLO, MESSAGES, WELCOME, decode_message, encode_message, kind_of
 from protocols.records import BODIES, RANGES, decode_record, encode_record
 
@@ -33,6 +34,7 @@ SORTS: dict[str, Any] = {
     "text": TEXTS,
     "bool": st.booleans(),
     "nonce": st.binary(min_size=8, max_size=8),
+    "piece": st.binary(min_size=1, max_size=PIECE_SIZE_MAX),
     "ranges": index_ranges(),
     "list": st.lists(st.one_of(st.integers(-9, 9), TEXTS, st.none()), max_size=4),
 }

@@ -1,16 +1,18 @@
 """Session messages: the table, round trips, refusals."""
 
 from protocols import cbor
-from protocols.limits import RANGES_MAX
+from protocols.limits import PIECE_SIZE_MAX, RANGES_MAX
 from protocols.messages import (
     ACK,
     BYE,
     COMMAND,
     HELLO,
     MESSAGES,
+    PIECE,
     RESULT,
     TIME_REPLY,
     TIME_REQUEST,
+    WANT,
     WELCOME,
     decode_message,
     encode_message,
@@ -28,6 +30,8 @@ EXAMPLES: "dict[int, tuple[object, ...]]" = {
     COMMAND: (1, 1, [2, False, "x", None, b"\x00", [1]]),
     RESULT: (1, 0, ""),
     BYE: (2, 1000),
+    WANT: (1, 4096),
+    PIECE: (1, 4096, b"\x00" * 1024),
 }
 # sort -> values that do not fit it.
 WRONG: "dict[str, tuple[object, ...]]" = {
@@ -38,6 +42,7 @@ WRONG: "dict[str, tuple[object, ...]]" = {
     "bool": (0, 1, None),
     "list": (None, 1, "", {}),
     "nonce": (NONCE[1:], NONCE + b"\x00", "12345678", None),
+    "piece": (b"", bytes(PIECE_SIZE_MAX + 1), "x", None, [1]),
     "ranges": (
         None,
         [1],
@@ -109,6 +114,7 @@ def test_a_message_of_the_wrong_shape_is_refused() -> None:
         [ACK, 0],
         [ACK, 0, ack, 0],
         [24, 0, ack],
+        [26, 0, ack],
         [1, 0, ack],
         [True, 0, ack],
     ):
@@ -135,12 +141,14 @@ def test_every_truncation_is_refused() -> None:
 
 def test_the_kind_is_read_from_the_first_two_bytes() -> None:
     assert kind_of(b"\x86\x01") == 1 and kind_of(b"\x97\x17") == 23
+    assert kind_of(b"\x84\x18\x18") == 24 and kind_of(b"\x85\x18\x19") == 25
     for payload in (
         b"",
         b"\x86",
         b"\x80\x01",
         b"\x98\x10",
-        b"\x86\x18\x18",
+        b"\x86\x18",
+        b"\x86\x18\x17",
         b"\xa1\x01",
         b"\x86\x20",
     ):
