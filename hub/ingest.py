@@ -25,6 +25,7 @@ from protocols.vocabulary import (
     BYE_PROTOCOL,
     BYE_STOPPING,
     BYE_SUPERSEDED,
+    KIND_GAP,
     KIND_SESSION_FIRST,
 )
 
@@ -88,6 +89,7 @@ class Ingest:
         self.on_result: Callable[[str, dict[str, Any]], None] = lambda *_: None
         self.on_hello: Callable[[str, dict[str, Any]], None] = lambda *_: None
         self.on_frames: Callable[[str, int], None] = lambda *_: None
+        self.on_gap: Callable[[bytes], None] = lambda _: None
         store.on_commit.append(self._committed)
         store.on_failure.append(self._failed)
 
@@ -214,6 +216,8 @@ class Peer:
                 boot, index, lane = identity = read_record_head(payload)[1:4]
                 if append(device, identity, frame):
                     taken += 1
+                    if payload[1] == KIND_GAP:
+                        ingest.on_gap(payload)
                     readings = store.group.readings if wanted[lane] else unread
                     readings.append((device, lane, payload))
                 if flat and flat[-1] == index and flat[-3] == boot:
