@@ -20,7 +20,9 @@ COPY_SIZE_MAX = 1 << 30  # a larger file is migrated without a copy: it would ta
 
 # Rows with their checksum; the last parameter of each is what the row is about.
 SAVE_META = "INSERT OR REPLACE INTO meta VALUES (?1, ?2, row_crc('meta', ?1, ?2))"
-SAVE_SEEN = "INSERT OR REPLACE INTO seen VALUES (?1, ?2, ?3, row_crc('seen', ?1, ?2, ?3))"
+SAVE_SEEN = (
+    "INSERT OR REPLACE INTO seen VALUES (?1, ?2, ?3, ?4, row_crc('seen', ?1, ?2, ?3, ?4))"
+)
 SAVE_CLOCK = (
     "INSERT OR REPLACE INTO clock"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, row_crc('clock', ?1, ?2, ?3, ?4, ?5, ?6))"
@@ -83,6 +85,8 @@ def connect(path: Path) -> sqlite3.Connection:
         # with 8 MiB).
         db.execute("PRAGMA cache_size = -1024")
         db.execute("PRAGMA journal_size_limit = 67108864")
+        # What leaves is not overwritten: that would write all of it once more.
+        db.execute("PRAGMA secure_delete = OFF")
         _bring_up(db, path)
     except sqlite3.Error as error:
         raise StoreError(f"{path}: {error}") from error

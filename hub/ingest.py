@@ -91,6 +91,7 @@ class Ingest:
         self.on_frames: Callable[[str, int], None] = lambda *_: None
         self.on_gap: Callable[[bytes], None] = lambda _: None
         store.on_commit.append(self._committed)
+        store.on_relief.append(self._relieved)
         store.on_failure.append(self._failed)
 
     def keys_of(self, device: str) -> DeviceKeys:
@@ -114,17 +115,21 @@ class Ingest:
     def _committed(self, group: Group) -> None:
         for peer, flat in group.waiting.items():
             peer.committed(flat)
+        self._relieved()
+
+    def _relieved(self) -> None:
         if self.paused and not self.store.is_busy():
-            paused, self.paused = self.paused, []
-            for link in paused:
-                link.resume()
+            self._resume()
+
+    def _resume(self) -> None:
+        paused, self.paused = self.paused, []
+        for link in paused:
+            link.resume()
 
     def _failed(self, reason: str) -> None:
         for peer in [*self.peers.values(), *self.waiting]:
             peer.refuse("overloaded", reason)
-        paused, self.paused = self.paused, []
-        for link in paused:
-            link.resume()
+        self._resume()
 
     def tick(self, now_us: int) -> None:
         """Ask for the time where it is due, end what went silent.
@@ -196,9 +201,6 @@ class Peer:
         ingest, session = self._ingest, self._session
         assert session is not None
         store, device = ingest.store, self.device
-        if store.is_full:
-            self.refuse("overloaded", "the store is full of what no uplink has yet")
-            return at
         mac = session.keys.up
         open_frame, append, waiting = mac.open_record, store.append, store.group.waiting
         flat = waiting.get(self)
@@ -208,12 +210,16 @@ class Peer:
         start = at
         unread: list[tuple[str, int, bytes]] = []
         wanted = [ingest.is_wanted(device, lane) for lane in range(4)]
+        refused_from = store.refused_from
         try:
             for frame in frames[at:] if at else frames:
                 payload = open_frame(frame)
                 if payload is None:
                     break
                 boot, index, lane = identity = read_record_head(payload)[1:4]
+                if lane >= refused_from:
+                    self.refuse("overloaded", "the store is full of what no uplink has yet")
+                    break
                 if append(device, identity, frame):
                     taken += 1
                     if payload[1] == KIND_GAP:

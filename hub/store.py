@@ -3,7 +3,7 @@
 Theory of operation. The event loop collects accepted frames in a `Group`. While the writer thread
 commits one group the next one grows; when a commit ends the next group is handed over. So a group
 is as large as the load makes it, an idle hub commits a single frame at once, and no lock is
-needed: everything but `_commit` and `_read` runs on the loop.
+needed: everything but hub.writer and `_read` runs on the loop.
 
 What a frame costs is the rest of this design: the frames of one lane and one commit are one row,
 and which (device, boot, index) were accepted is kept as ranges, not as rows. Frames are numbered
@@ -14,101 +14,37 @@ dropped, what is accepted is again what the last commit said, the hub's own reco
 next group, and whoever sent the frames is told to come again later (`on_failure`). What is left to
 write is tried again every RETRY_S, without a restart.
 
-While the store is too large a commit also deletes a piece of what every uplink has. It is the same
-transaction, so the cursors on disk are never behind what was deleted.
+What leaves the store (hub.room decides it) goes in the same transaction as the records that name
+it, the ledger's rows and the cursors: a power cut leaves all of it or nothing.
 """
 
 import asyncio
 import logging
 import os
 import sqlite3
-import struct
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hub.chunks import PREFIXES, Chunk, gather, join
-from hub.database import (
-    SAVE_CHUNK,
-    SAVE_CLOCK,
-    SAVE_CURSOR,
-    SAVE_LANE,
-    SAVE_META,
-    SAVE_SEEN,
-    StoreError,
-    connect,
-    lock,
-    row_crc,
-)
-from hub.ledger import Entry, append, write_head
+from hub.database import SAVE_SEEN, StoreError, connect, lock
+from hub.group import CursorRow, Group, Identity, Job, Removal
+from hub.seen import BLOCK_COUNT, BLOCK_SHIFT, add_packed, blocks_of, pack_block, put_block, unpack
+from hub.writer import LANE_SHIFT, Writer, used_size
 from protocols.ranges import Ranges
 from protocols.vocabulary import LANES
 
+__all__ = ["LANE_SHIFT", "CursorRow", "Group", "Identity", "Removal", "Store"]
+
 log = logging.getLogger(__name__)
 
-LANE_SHIFT = 48
 TAIL_SIZE_MAX = 2 * 1024 * 1024  # committed bytes kept in memory for uplinks that are up to date
 GROUP_SIZE_MAX = 2 * 1024 * 1024  # accepted and not yet committed; links stop reading beyond
 CURSOR_DELAY_S = 0.2  # acknowledged bundles that a SIGKILL makes the hub send again
-DELETE_CHUNKS_MAX = 64  # in one commit, so that it stays short: about 8 MiB
 RETRY_S = 1.0  # after a failed commit
 OWN_MAX = 4096  # records of the hub itself that a store which cannot write makes it keep in memory
-
-
-Identity = tuple[int, int, int]  # boot, index, lane
-# How far an uplink is in a lane (hub.relay.queue): lane, live, backlog flat, delivered, evicted.
-CursorRow = tuple[int, int, list[int], int, int]
-
-
-@dataclass
-class Group:
-    """What one commit makes durable."""
-
-    pieces: list[list[bytes]] = field(default_factory=lambda: [[] for _ in LANES])
-    size: int = 0
-    touched: set[tuple[str, int]] = field(default_factory=set)
-    # Who wants to hear of it: an object with committed(group) and failed(reason); value: (boot,
-    # index) flat.
-    waiting: dict[Any, list[int]] = field(default_factory=dict)
-    # (device, lane, payload) of those that somebody reads behind the commit.
-    readings: list[tuple[str, int, bytes]] = field(default_factory=list)
-    own: list[tuple[str, Identity, bytes]] = field(default_factory=list)
-    clocks: list[tuple[Any, ...]] = field(default_factory=list)
-    cursors: dict[str, list[CursorRow]] = field(default_factory=dict)
-    meta: dict[str, Any] = field(default_factory=dict)
-    ledger: list[Entry] = field(default_factory=list)
-
-    def is_empty(self) -> bool:
-        """Tell whether there is nothing to commit."""
-        return not (self.waiting or self.is_written())
-
-    def is_written(self) -> bool:
-        """Tell whether a commit of it writes anything."""
-        return bool(self.size or self.clocks or self.cursors or self.meta or self.ledger)
-
-    def take_over(self, failed: "Group") -> None:
-        """Keep what a failed group held besides frames; the newer of two facts wins."""
-        self.meta.update(failed.meta)
-        self.clocks += failed.clocks
-        self.cursors.update(failed.cursors)
-        self.ledger += failed.ledger
-
-
-@dataclass
-class _Job:
-    """What the writer's thread does in one transaction.
-
-    deletion: lane, sequence number; deleted: the outcome.
-    """
-
-    group: Group
-    seen: list[tuple[str, int, bytes]]
-    chunks: list[list[Chunk]]
-    deletion: tuple[int, int] | None
-    deleted: tuple[int, int, int] = (0, 0, 0)  # first sequence number left, bytes, frames
 
 
 class Store:
@@ -128,17 +64,18 @@ class Store:
         self.following = [0 for _ in LANES]
         self.bytes = [0 for _ in LANES]
         self.seen: dict[tuple[str, int], Ranges] = {}
-        self._durable: dict[tuple[str, int], bytes] = {}  # `seen` as of the last commit
         try:
             self._db = connect(self.path)
             self._read_db = connect(self.path)
             self.meta: dict[str, Any] = dict(self._db.execute("SELECT key, value FROM meta"))
             self._load_lanes()
             self._load_seen()
+            self.used = used_size(self._db)
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}") from error
+        self._commit = Writer(self._db, self.path).commit
         self._group = Group()
-        self._in_flight: _Job | None = None
+        self._in_flight: Job | None = None
         self._tail: list[deque[Chunk]] = [deque() for _ in LANES]
         self._tail_size = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -148,13 +85,20 @@ class Store:
         self._idle.set()
         self.on_commit: list[Callable[[Group], None]] = []
         self.on_failure: list[Callable[[str], None]] = []
-        self.floor: Callable[[int], int] = lambda lane: self.following[lane]
+        # (lane, first, following) of frames that are gone, after the commit that took them out
+        # and before on_commit; some may have been delivered.
+        self.on_evicted: list[Callable[[int, int, int], None]] = []
+        self.on_relief: list[Callable[[], None]] = []  # links may read again
         self.failure = ""
+        self.is_crowded = False  # links wait while room is made (hub.room)
+        self.refused_from = len(LANES)  # frames of this lane and less urgent ones are refused
         self.counters = {
             "commits": 0,
             "failures": 0,
             "duplicates": 0,
             "deleted": 0,
+            "thinned": 0,
+            "evicted": 0,
             "own_dropped": 0,
         }
 
@@ -167,11 +111,17 @@ class Store:
         ranges = self.seen.get(key)
         if ranges is None:
             ranges = self.seen[key] = Ranges()
-        if not ranges.add(index):
+        group = self._group
+        block = (device, boot, index >> BLOCK_SHIFT)
+        if block not in group.touched:
+            before = pack_block(ranges, block[2])
+            if not ranges.add(index):
+                self.counters["duplicates"] += 1
+                return False
+            group.touched[block] = before
+        elif not ranges.add(index):
             self.counters["duplicates"] += 1
             return False
-        group = self._group
-        group.touched.add(key)
         size = len(frame)
         group.pieces[lane] += (PREFIXES[size], frame)
         group.size += size
@@ -188,7 +138,8 @@ class Store:
 
     def may_append_own(self) -> bool:
         """Tell whether another own record may be made; counts it as dropped where not."""
-        if self.failure and len(self._group.own) >= OWN_MAX:
+        has_no_room = self.failure and len(self._group.own) >= OWN_MAX
+        if has_no_room or self.refused_from == 0:
             self.counters["own_dropped"] += 1
             return False
         return True
@@ -200,12 +151,20 @@ class Store:
 
     def is_busy(self) -> bool:
         """Tell whether links should stop reading for now."""
-        return self._group.size > GROUP_SIZE_MAX
+        return self.is_crowded or self._group.size > GROUP_SIZE_MAX
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the store is too large and all of it is still undelivered."""
-        return self._excess() > 0 and self._deletable() is None
+    def bound(self, is_crowded: bool, refused_from: int) -> None:
+        """Set what links may do: wait while room is made, send what is more urgent, or all."""
+        self.refused_from = refused_from
+        was_crowded, self.is_crowded = self.is_crowded, is_crowded
+        if was_crowded and not is_crowded:
+            for callback in self.on_relief:
+                callback()
+
+    def remove(self, removal: Removal) -> None:
+        """Take chunks out with the group that grows now; nothing else may take out the same."""
+        self._group.removals.append(removal)
+        self.flush()
 
     def save_meta(self, key: str, value: Any) -> None:
         """Keep a small fact."""
@@ -248,22 +207,21 @@ class Store:
         self._scheduled = False
         if self._is_closed or self._in_flight is not None:
             return
-        deletion = self._deletable()
-        if self._group.is_empty() and deletion is None:
+        if self._group.is_empty():
             return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         group, self._group = self._group, Group()
-        seen = [(*key, _packed(self.seen[key].flat)) for key in group.touched]
+        seen = [(*key, pack_block(self.seen[key[:2]], key[2])) for key in group.touched]
         chunks = [join(self.following[lane], group.pieces[lane]) for lane in LANES]
-        job = self._in_flight = _Job(group, seen, chunks, deletion)
+        job = self._in_flight = Job(group, seen, chunks)
         self._idle.clear()
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._writer, self._commit, job)
         future.add_done_callback(lambda done: self._committed(job, done.exception()))
 
-    def _committed(self, job: _Job, error: BaseException | None) -> None:
+    def _committed(self, job: Job, error: BaseException | None) -> None:
         self._in_flight = None
         self._idle.set()
         try:
@@ -275,7 +233,7 @@ class Store:
             if self._has_work():
                 self.flush()
 
-    def _publish(self, job: _Job) -> None:
+    def _publish(self, job: Job) -> None:
         if self.failure and job.group.is_written():
             log.info("the store works again")
             self.failure = ""
@@ -286,11 +244,10 @@ class Store:
                 self.bytes[lane] += len(chunk[2])
                 self._tail[lane].append(chunk)
                 self._tail_size += len(chunk[2])
-        for device, boot, ranges in job.seen:
-            self._durable[device, boot] = ranges
-        if job.deletion is not None:
-            self._forget(job.deletion[0], job.deleted)
+        self.used = job.used
         self._trim_tail()
+        for removal, size in zip(job.group.removals, job.removed_sizes, strict=True):
+            self._forget(removal, size)
         for callback in self.on_commit:
             callback(job.group)
 
@@ -301,6 +258,16 @@ class Store:
             while tail and self._tail_size > self._tail_size_max:
                 self._tail_size -= len(tail.popleft()[2])
 
+    def _forget(self, removal: Removal, size: int) -> None:
+        lane, tail = removal.lane, self._tail[removal.lane]
+        self.bytes[lane] -= size
+        self.counters[removal.counter] += removal.count()
+        while tail and removal.starts and tail[0][0] <= removal.starts[-1]:
+            self._tail_size -= len(tail.popleft()[2])
+        for first, following in removal.runs:
+            for callback in self.on_evicted:
+                callback(lane, first, following)
+
     def _fail(self, group: Group, error: BaseException) -> None:
         self.counters["failures"] += 1
         reason = str(error) or type(error).__name__
@@ -308,8 +275,9 @@ class Store:
             log.error("the store cannot write: %s; devices keep their frames", reason)
         self.failure = reason
         lost, self._group = self._group, Group()
-        for key in group.touched | lost.touched:
-            self.seen[key] = Ranges(_unpacked(self._durable.get(key, b"")))
+        for one in (lost, group):  # the older group knows what was there before both
+            for (device, boot, block), before in one.touched.items():
+                put_block(self.seen[device, boot], block, before)
         for one in (group, lost):
             self._group.take_over(one)
             for record in one.own:
@@ -322,91 +290,25 @@ class Store:
             self.following[lane], self.bytes[lane] = following, size
 
     def _load_seen(self) -> None:
-        for device, boot, ranges in self._db.execute("SELECT device, boot, ranges FROM seen"):
-            self._durable[device, boot] = ranges
-            self.seen[device, boot] = Ranges(_unpacked(ranges))
-
-    # The writer's thread
-
-    def _commit(self, job: _Job) -> None:
-        db, group = self._db, job.group
-        try:
-            db.execute("BEGIN IMMEDIATE")
-            for lane in LANES:
-                if job.chunks[lane]:
-                    self._insert(lane, job.chunks[lane])
-            db.executemany(SAVE_SEEN, job.seen)
-            db.executemany(SAVE_CLOCK, group.clocks)
-            for uplink, rows in group.cursors.items():
-                self._insert_cursor(uplink, rows)
-            db.executemany(SAVE_META, list(group.meta.items()))
-            if job.deletion is not None:
-                job.deleted = self._delete(*job.deletion)
-            head = append(db, group.ledger) if group.ledger else None
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
-        if head is not None:
-            write_head(self.path.parent, head)
-
-    def _insert(self, lane: int, chunks: list[Chunk]) -> None:
-        base = lane << LANE_SHIFT
-        rows = [(base | first, count, blob) for first, count, blob in chunks]
-        self._db.executemany(SAVE_CHUNK, [(*row, row_crc("chunk", *row)) for row in rows])
-        following = chunks[-1][0] + chunks[-1][1]
-        size = sum(len(blob) for _, _, blob in chunks)
-        self._db.execute(SAVE_LANE, (lane, following, size))
-
-    def _insert_cursor(self, uplink: str, rows: list[CursorRow]) -> None:
-        values = [(uplink, lane, live, _packed(flat), *rest) for lane, live, flat, *rest in rows]
-        self._db.executemany(SAVE_CURSOR, values)
-
-    # Making room
+        whole = []
+        query = "SELECT device, boot, block, ranges FROM seen"
+        for device, boot, block, packed in self._db.execute(query):
+            add_packed(self.seen.setdefault((device, boot), Ranges()), packed)
+            if packed and unpack(packed[-8:])[0] > (block + 1) * BLOCK_COUNT:
+                whole.append((device, boot))  # of version 1: all of a boot in one row
+        rows = [
+            (*key, block, pack_block(self.seen[key], block))
+            for key in whole
+            for block in blocks_of(self.seen[key])
+        ]
+        if rows:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(SAVE_SEEN, rows)
+            self._db.execute("COMMIT")
 
     def frames_stored(self) -> int:
         """Return how many frames were ever accepted."""
         return sum(self.following)
-
-    def _excess(self) -> int:
-        return sum(self.bytes) - self.size_max
-
-    def _first(self, lane: int) -> int:
-        return int(self.meta.get(f"first{lane}", 0))
-
-    def _deletable(self) -> tuple[int, int] | None:
-        """Return (lane, floor) of what to delete next, least urgent lane first.
-
-        None when there is no need.
-        """
-        if self._excess() > 0:
-            for lane in reversed(LANES):
-                floor = self.floor(lane)
-                if self._first(lane) < floor:
-                    return lane, floor
-        return None
-
-    def _delete(self, lane: int, floor: int) -> tuple[int, int, int]:
-        base = lane << LANE_SHIFT
-        rows = self._db.execute(
-            "SELECT id, count, length(frames) FROM chunk"
-            " WHERE id >= ? AND id + count <= ? ORDER BY id LIMIT ?",
-            (base, base | floor, DELETE_CHUNKS_MAX),
-        ).fetchall()
-        first = (rows[-1][0] + rows[-1][1] - base) if len(rows) == DELETE_CHUNKS_MAX else floor
-        size = sum(row[2] for row in rows)
-        if rows:
-            self._db.execute("DELETE FROM chunk WHERE id >= ? AND id <= ?", (base, rows[-1][0]))
-        self._db.execute("UPDATE lane SET bytes = bytes - ? WHERE lane = ?", (size, lane))
-        self._db.execute(SAVE_META, (f"first{lane}", first))
-        return first, size, sum(row[1] for row in rows)
-
-    def _forget(self, lane: int, deleted: tuple[int, int, int]) -> None:
-        first, size, count = deleted
-        self.meta[f"first{lane}"] = first
-        self.bytes[lane] -= size
-        self.counters["deleted"] += count
 
     # Reading
 
@@ -441,7 +343,17 @@ class Store:
         """Return what was saved for an uplink."""
         query = "SELECT lane, live, backlog, delivered, evicted FROM cursor WHERE uplink = ?"
         rows = self._db.execute(query, (uplink,)).fetchall()
-        return [(lane, live, _unpacked(backlog), *rest) for lane, live, backlog, *rest in rows]
+        return [(lane, live, unpack(backlog), *rest) for lane, live, backlog, *rest in rows]
+
+    def load_clocks(self, run: str) -> list[tuple[Any, ...]]:
+        """Return the rows that save_clock kept while the machine's monotonic clock ran as now.
+
+        run: its name, kept as meta "clock_run". Of another run they are forgotten.
+        """
+        if self.meta.get("clock_run") != run:
+            self._db.execute("DELETE FROM clock")
+        query = "SELECT device, boot, device_us, utc_us, uncertainty_us, rate_ppb FROM clock"
+        return self._db.execute(query).fetchall()
 
     async def wait_idle(self) -> None:
         """Wait until everything handed over is committed, or has failed once."""
@@ -452,8 +364,7 @@ class Store:
             await self._idle.wait()
 
     def _has_work(self) -> bool:
-        is_waiting = not self._group.is_empty() or self._deletable() is not None
-        return is_waiting or self._in_flight is not None
+        return not self._group.is_empty() or self._in_flight is not None
 
     async def close(self) -> None:
         """Commit what is there and close the files."""
@@ -469,21 +380,12 @@ class Store:
 
     def statistics(self) -> dict[str, Any]:
         """Return counters for the console."""
-        size = sum(self.bytes)
         return {
             **self.counters,
-            "bytes": size,
+            "bytes": self.used,
             "size_max": self.size_max,
             "accepted": self.frames_stored(),
         }
-
-
-def _packed(flat: list[int]) -> bytes:
-    return struct.pack(f"<{len(flat)}q", *flat)
-
-
-def _unpacked(blob: bytes) -> list[int]:
-    return list(struct.unpack(f"<{len(blob) // 8}q", blob))
 
 
 def _since(tail: deque[Chunk], first: int) -> list[Chunk]:

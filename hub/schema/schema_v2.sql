@@ -4,12 +4,18 @@
 -- a flipped bit in a number would otherwise be taken for the number. NULL in a chunk: it is of version 1; its frames'
 -- own codes say whether it is whole.
 ALTER TABLE chunk ADD COLUMN crc INTEGER;
-ALTER TABLE seen ADD COLUMN crc INTEGER;
 ALTER TABLE lane ADD COLUMN crc INTEGER;
 ALTER TABLE cursor ADD COLUMN crc INTEGER;
 ALTER TABLE clock ADD COLUMN crc INTEGER;
 ALTER TABLE meta ADD COLUMN crc INTEGER;
-UPDATE seen SET crc = row_crc('seen', device, boot, ranges);
+
+-- As in version 1, but a row for each block of 4096 indexes (hub.seen), so that a commit writes little of a boot that
+-- is in many pieces. What version 1 had of a boot becomes its block 0; the next start cuts it.
+CREATE TABLE seen_blocks (device TEXT, boot INTEGER, block INTEGER, ranges BLOB NOT NULL, crc INTEGER,
+                          PRIMARY KEY (device, boot, block)) WITHOUT ROWID;
+INSERT INTO seen_blocks SELECT device, boot, 0, ranges, row_crc('seen', device, boot, 0, ranges) FROM seen;
+DROP TABLE seen;
+ALTER TABLE seen_blocks RENAME TO seen;
 UPDATE lane SET crc = row_crc('lane', lane, following);
 UPDATE cursor SET crc = row_crc('cursor', uplink, lane, live, backlog, delivered, evicted);
 UPDATE clock SET crc = row_crc('clock', device, boot, device_us, utc_us, uncertainty_us, rate_ppb);

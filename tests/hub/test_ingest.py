@@ -17,7 +17,15 @@ from protocols.cose import DeviceKeys
 from protocols.limits import RANGES_MAX, SESSION_SILENCE_MS_MAX, TIME_EXCHANGE_INTERVAL_MS
 from protocols.messages import ACK, BYE, COMMAND, TIME_REQUEST, WELCOME
 from protocols.session import OPEN, DeviceSession
-from protocols.vocabulary import BYE_OVERLOADED, COMMAND_MODE, LANE_STATE, MODE_WATCH
+from protocols.vocabulary import (
+    BYE_OVERLOADED,
+    COMMAND_MODE,
+    LANE_ALERT,
+    LANE_LIFE,
+    LANE_STATE,
+    LANES,
+    MODE_WATCH,
+)
 
 CLOCK = HostClock()
 SECRET = bytes(range(32))
@@ -182,17 +190,26 @@ async def test_a_store_that_fails_acknowledges_nothing_and_says_when_to_come_aga
         assert ingest.store.failure == ""
 
 
-async def test_a_store_full_of_undelivered_frames_refuses_new_ones(tmp_path: Path) -> None:
-    async with ingesting(tmp_path, size_max=100) as ingest:
-        ingest.store.floor = lambda lane: 0
+async def test_a_full_store_refuses_all_but_what_is_more_urgent(tmp_path: Path) -> None:
+    async with ingesting(tmp_path) as ingest:
         wire = await opened(ingest)
-        wire.send(*map(frame_of, range(5)))
-        await ingest.store.wait_idle()
-        assert wire.of(ACK) == [{"durable": [[1, 0, 5]]}]
-        wire.send(frame_of(5))
+        ingest.store.bound(False, LANE_STATE)
+        wire.send(frame_of(0, LANE_ALERT), frame_of(1, LANE_LIFE), frame_of(2), frame_of(3))
         await ingest.store.wait_idle()
         assert wire.is_closed and [one["reason"] for one in wire.of(BYE)] == [BYE_OVERLOADED]
-        assert ingest.refused["overloaded"] == 1 and ingest.store.frames_stored() == 5
+        assert ingest.refused["overloaded"] == 1
+        assert ingest.store.following == [1, 1, 0, 0]
+
+
+async def test_links_wait_while_room_is_made(tmp_path: Path) -> None:
+    async with ingesting(tmp_path) as ingest:
+        wire = await opened(ingest)
+        ingest.store.bound(True, len(LANES))
+        assert not wire.send(frame_of(0))
+        await ingest.store.wait_idle()
+        assert not wire.is_resumed and wire.of(ACK) == [{"durable": [[1, 0, 1]]}]
+        ingest.store.bound(False, len(LANES))
+        assert wire.is_resumed
 
 
 async def test_links_stop_reading_while_too_much_waits_for_the_disk(tmp_path: Path) -> None:

@@ -123,54 +123,6 @@ async def test_the_hubs_own_records_wait_for_the_disk_and_are_limited(tmp_path: 
         assert store.seen["hub-1", 1].flat == [0, OWN_MAX]  # no index was used up
 
 
-async def test_only_what_every_uplink_has_is_deleted_least_urgent_first(tmp_path: Path) -> None:
-    async with opened(tmp_path, size_max=1500) as store:
-        floors = {LANE_STATE: 4, LANE_WAVE: 3}
-        store.floor = lambda lane: floors.get(lane, 0)
-        for lane in (LANE_STATE, LANE_WAVE):
-            for part in range(3):
-                fill(store, lane, 2, first=2 * part)
-                await store.wait_idle()
-        assert not store.is_full
-        fill(store, LANE_WAVE, 4, first=6)
-        await store.wait_idle()
-        # Of the waves the first chunk goes, the second is still needed; then of the states.
-        assert await store.read(LANE_WAVE, 0, 2, LARGE) is None
-        needed = await store.read(LANE_WAVE, 2, 10, LARGE)
-        assert needed is not None and needed[:2] == (2, 8)
-        states = await store.read(LANE_STATE, 4, 6, LARGE)
-        assert states is not None and states[:2] == (4, 2)
-        assert sum(store.bytes) <= 1500
-        fill(store, LANE_WAVE, 9, first=10)
-        await store.wait_idle()
-        assert store.is_full  # all that is left is undelivered
-        floors[LANE_WAVE] = 19
-        store.save_cursor("platform", [(LANE_WAVE, 19, [], 19, 0)])
-        await store.wait_idle()
-        assert not store.is_full
-
-
-async def test_a_deletion_does_not_hold_up_new_frames(tmp_path: Path) -> None:
-    async with opened(tmp_path, size_max=1) as store:
-        for part in range(200):  # several deletions of 64 chunks each
-            store.floor = lambda lane: 0
-            fill(store, LANE_WAVE, 1, first=part)
-            await store._idle.wait()
-            store._hand_over()
-            await store._idle.wait()
-        store.floor = lambda lane: store.following[lane]
-        commits = store.counters["commits"]
-        fill(store, LANE_ALERT, 1)
-        store.flush()
-        committed = asyncio.Event()
-        store.on_commit.append(lambda group: committed.set())
-        await committed.wait()
-        assert store.following[LANE_ALERT] == 1
-        assert store.counters["commits"] == commits + 1
-        await store.wait_idle()
-        assert store.counters["deleted"] == 201
-
-
 async def test_frames_with_many_holes_between_them_survive_a_restart(tmp_path: Path) -> None:
     """Urgent frames overtake: until the rest has come, each is a range of its own."""
     async with opened(tmp_path) as store:
