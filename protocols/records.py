@@ -18,7 +18,14 @@ from protocols.limits import (
     PAYLOAD_SIZE_MAX,
     TEXT_SIZE_MAX,
 )
-from protocols.vocabulary import KIND_CLOCK, KIND_GAP, KIND_MODE, KIND_NOTICE
+from protocols.vocabulary import (
+    KIND_CLOCK,
+    KIND_GAP,
+    KIND_MODE,
+    KIND_NOTICE,
+    KIND_SUMMARY,
+    UTC_UNSYNCHRONISED,
+)
 
 # Sort of a number -> its range. Bounded at the wire, so that no table or database overflows.
 RANGES = {
@@ -29,9 +36,11 @@ RANGES = {
     "lane": (0, 3),
     "mode": (0, 2),
     "level": (0, 3),
+    "quality": (0, 2),
 }
 
-# kind -> the fields of its body and their sorts: a number of RANGES, "text" or "bool".
+# kind -> the fields of its body and their sorts: a number of RANGES, "text", "bool" or
+# "bytes".
 BODIES = {
     # Frames first <= index < next of that device, boot and lane are lost. Where readings were lost
     # before they were framed, first == next and `channel` with from_us..until_us (device boot
@@ -47,8 +56,10 @@ BODIES = {
         ("from_us", "uint"),
         ("until_us", "uint"),
     ),
-    # device_us on the boot clock of that device was utc_us, to within uncertainty_us;
-    # rate_ppb: how much faster than UTC that clock runs, in parts per 10**9.
+    # device_us on the boot clock of that device was utc_us, to within uncertainty_us, when the
+    # hub's clock was at_us of the head; rate_ppb: how much faster than UTC that clock runs, in
+    # parts per 10**9; quality: UTC_.. of the vocabulary. About itself the hub says so too, for
+    # each of its boots, with device_us = at_us; protocols.utc reads both.
     KIND_CLOCK: (
         ("device", "text"),
         ("boot", "boot"),
@@ -56,6 +67,7 @@ BODIES = {
         ("utc_us", "uint"),
         ("uncertainty_us", "uint"),
         ("rate_ppb", "int"),
+        ("quality", "quality"),
     ),
     KIND_MODE: (("mode", "mode"), ("drill", "bool"), ("actor", "text"), ("reason", "text")),
     # Something a person should know: level 0 info, 1 watch, 2 warning, 3 emergency.
@@ -66,7 +78,30 @@ BODIES = {
         ("text_ja", "text"),
         ("text_en", "text"),
     ),
+    # What is left of the readings of one channel in thinned frames, first <= index < next of that
+    # device, boot and lane: columns packed as in a batch, one place for each minute of the
+    # device's boot clock (its number; it may come again in another summary), with the count of
+    # readings, their least, mean (rounded) and greatest value * multiplier * 10**exponent.
+    KIND_SUMMARY: (
+        ("device", "text"),
+        ("boot", "boot"),
+        ("first", "index"),
+        ("next", "index"),
+        ("lane", "lane"),
+        ("channel", "text"),
+        ("unit", "text"),
+        ("exponent", "int"),
+        ("multiplier", "int"),
+        ("minutes", "bytes"),
+        ("counts", "bytes"),
+        ("least", "bytes"),
+        ("mean", "bytes"),
+        ("greatest", "bytes"),
+    ),
 }
+
+# kind -> what stands for the fields at the end that an earlier version did not have.
+EARLIER = {KIND_CLOCK: [UTC_UNSYNCHRONISED]}
 
 
 def encode_record(kind: int, head: tuple, fields: dict) -> bytes:
@@ -90,6 +125,9 @@ def decode_record(payload: bytes) -> tuple:
     kind, boot, index, lane, at_us, at = read_record_head(payload)
     body = cbor.decode(payload[at:])
     rows = BODIES.get(kind)
+    earlier = EARLIER.get(kind, [])
+    if rows is not None and isinstance(body, list) and len(body) == len(rows) - len(earlier):
+        body = body + earlier
     if rows is None or not isinstance(body, list) or len(body) != len(rows):
         raise RemoteProtocolError("malformed", f"kind {kind}")
     fields = {}
@@ -101,10 +139,12 @@ def decode_record(payload: bytes) -> tuple:
 
 
 def fits(value: object, sort: str) -> bool:
-    """Tell whether value is of the sort: a number of RANGES, "text", "bool" or "list"."""
+    """Tell whether value is of the sort: a number of RANGES, "text", "bool", "bytes", "list"."""
     if sort in RANGES:
         low, high = RANGES[sort]
         return is_integer(value) and low <= value <= high
     if sort == "text":
         return isinstance(value, str) and len(value.encode()) <= TEXT_SIZE_MAX
+    if sort == "bytes":
+        return isinstance(value, bytes) and 0 < len(value) <= PAYLOAD_SIZE_MAX
     return isinstance(value, bool if sort == "bool" else list)

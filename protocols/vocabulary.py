@@ -22,6 +22,7 @@ KIND_GAP = const(2)
 KIND_CLOCK = const(3)
 KIND_MODE = const(4)
 KIND_NOTICE = const(5)
+KIND_SUMMARY = const(6)
 KIND_SESSION_FIRST = const(16)
 RECORD_NAMES = {
     KIND_BATCH: "batch",
@@ -29,6 +30,7 @@ RECORD_NAMES = {
     KIND_CLOCK: "clock",
     KIND_MODE: "mode",
     KIND_NOTICE: "notice",
+    KIND_SUMMARY: "summary",
 }
 
 # Why readings are known lost.
@@ -38,6 +40,8 @@ GAP_SENSOR_OVERFLOW = const(3)
 GAP_SENSOR_FAULT = const(4)
 GAP_POWER_LOSS = const(5)
 GAP_FLASH_DAMAGED = const(6)
+GAP_THINNED = const(7)
+GAP_DEAD_LETTER = const(8)
 GAP_NAMES = {
     GAP_FLASH_FULL: "flash full",
     GAP_DISK_FULL: "disk full",
@@ -45,6 +49,8 @@ GAP_NAMES = {
     GAP_SENSOR_FAULT: "sensor fault",
     GAP_POWER_LOSS: "power loss",
     GAP_FLASH_DAMAGED: "flash damaged",
+    GAP_THINNED: "thinned",
+    GAP_DEAD_LETTER: "dead letter",
 }
 
 # How good the hub's UTC was when it made a clock record; a better one goes before a newer one.

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from protocols import messages
-from protocols.batch import Series, encode_batch
+from protocols.batch import Series, encode_batch, pack
 from protocols.bundle import Bundle, encode_bundle
 from protocols.cose import DeviceKeys
 from protocols.framing import prefixed
@@ -28,6 +28,7 @@ from protocols.vocabulary import (
     KIND_GAP,
     KIND_MODE,
     KIND_NOTICE,
+    KIND_SUMMARY,
     LANE_ALERT,
     LANE_LIFE,
     LANE_STATE,
@@ -138,6 +139,26 @@ RECORDS: list[tuple[int, tuple[int, int, int, int], Entry]] = [
             "text_en": "The river is rising",
         },
     ),
+    (
+        KIND_SUMMARY,
+        (4, 5, LANE_STATE, 5000),
+        {
+            "device": DEVICE,
+            "boot": 3,
+            "first": 5,
+            "next": 9,
+            "lane": LANE_WAVE,
+            "channel": "acc.x",
+            "unit": "m/s2",
+            "exponent": -9,
+            "multiplier": 38_245,
+            "minutes": pack([116, 117]),
+            "counts": pack([6000, 300]),
+            "least": pack([-50, -49]),
+            "mean": pack([0, 1]),
+            "greatest": pack([50, 49]),
+        },
+    ),
 ]
 
 
@@ -167,7 +188,8 @@ def records() -> list[Entry]:
         entries.append({**row, "payload": payload.hex(), "frame": KEYS.up.seal(payload).hex()})
     for kind, head, fields in RECORDS:
         payload = encode_record(kind, head, fields)
-        row = {"name": f"kind {kind}", "kind": kind, "head": head, "fields": fields}
+        row = {"name": f"kind {kind}", "kind": kind, "head": head}
+        row["fields"] = {key: _shown(value) for key, value in fields.items()}
         entries.append({**row, "payload": payload.hex(), "frame": KEYS.up.seal(payload).hex()})
     return entries
 

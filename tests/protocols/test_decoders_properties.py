@@ -33,6 +33,7 @@ SORTS: dict[str, Any] = {
     **{sort: st.integers(low, high) for sort, (low, high) in RANGES.items()},
     "text": TEXTS,
     "bool": st.booleans(),
+    "bytes": st.binary(min_size=1, max_size=80),
     "nonce": st.binary(min_size=8, max_size=8),
     "piece": st.binary(min_size=1, max_size=PIECE_SIZE_MAX),
     "ranges": index_ranges(),

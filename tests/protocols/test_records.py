@@ -2,16 +2,17 @@
 
 from protocols import cbor
 from protocols.batch import read_record_head
-from protocols.records import BODIES, decode_record, encode_record
-from protocols.vocabulary import KIND_CLOCK, KIND_GAP, KIND_MODE, KIND_NOTICE
+from protocols.records import BODIES, EARLIER, decode_record, encode_record
+from protocols.vocabulary import KIND_CLOCK, KIND_GAP, KIND_MODE, KIND_NOTICE, KIND_SUMMARY
 from tests.protocols.refusals import is_our_fault, reason_of
 
 HEAD = (3, 17, 2, 5_000_000)
 EXAMPLES: "dict[int, tuple[object, ...]]" = {
     KIND_GAP: ("bridge-01", 3, 5, 9, 3, 1, "acc.x", 10, 20),
-    KIND_CLOCK: ("bridge-01", 3, 7_000_000_000, 1_767_225_600_000_000, 850, -12345),
+    KIND_CLOCK: ("bridge-01", 3, 7_000_000_000, 1_767_225_600_000_000, 850, -12345, 2),
     KIND_MODE: (2, True, "hub", "quake"),
     KIND_NOTICE: (3, False, "river", "水位が上がっています", "The river is rising"),
+    KIND_SUMMARY: ("bridge-01", 3, 5, 9, 3, "acc.x", "m/s2", -9, 38245, *[b"\x02"] * 5),
 }
 # sort -> values that do not fit it.
 WRONG: "dict[str, tuple[object, ...]]" = {
@@ -22,8 +23,10 @@ WRONG: "dict[str, tuple[object, ...]]" = {
     "lane": (-1, 4, True),
     "mode": (-1, 3, False),
     "level": (-1, 4),
+    "quality": (-1, 3, True),
     "text": ("x" * 1025, "あ" * 342, b"", None, 1),
     "bool": (0, 1, None, "true"),
+    "bytes": (b"", bytes(3993), "x", None, 1),
 }
 
 
@@ -45,6 +48,11 @@ def test_what_was_encoded_decodes_to_the_same() -> None:
         decoded = decode_record(payload)
         assert decoded[0] == kind and decoded[1:5] == HEAD and decoded[5] == fields_of(kind)
         assert read_record_head(payload)[:5] == decoded[:5]
+
+
+def test_a_clock_of_an_earlier_version_is_unsynchronised() -> None:
+    fields = decode_record(raw(KIND_CLOCK, EXAMPLES[KIND_CLOCK][:-1]))[5]
+    assert fields["quality"] == 1 and fields["rate_ppb"] == -12345
 
 
 def test_there_is_an_example_of_each_kind_and_sort() -> None:
@@ -75,7 +83,8 @@ def test_a_body_of_another_size_fails_on_both_sides() -> None:
         assert is_our_fault(encode_record, kind, HEAD, fields)
         del fields["more"], fields[BODIES[kind][0][0]]
         assert is_our_fault(encode_record, kind, HEAD, fields)
-        sizes: list[object] = [EXAMPLES[kind][:-1], EXAMPLES[kind] + (0,), {}, 0]
+        shorter = EXAMPLES[kind][: -1 - len(EARLIER.get(kind, []))]
+        sizes: list[object] = [shorter, EXAMPLES[kind] + (0,), {}, 0]
         for body in sizes:
             assert reason_of(decode_record, raw(kind, body)) == "malformed"
 
