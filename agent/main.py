@@ -13,7 +13,7 @@ from agent.flashlog import FlashLog
 from agent.links.tcp import TcpLink
 from agent.log import Log
 from agent.operation import Operation
-from agent.sampler import Sampler
+from agent.sampler import EVENT_POLL_MS, EVENT_WATCH_US, Sampler
 from agent.sealer import Sealer
 from agent.sensor import Sensor
 from agent.supervisor import Beats, Supervisor, end_tasks
@@ -31,6 +31,7 @@ KEY_STOPPED = const(2)  # of the flash log's kept values: the boot that ended in
 ERASE_WINDOW_US = const(60_000)
 DRAIN_MS_MAX = const(10_000)  # how long a stop waits for the hub to take what is left
 _BEAT_MARGIN_US = const(5_000_000)
+_NEVER_US = const(1 << 62)
 
 
 class Agent:
@@ -80,6 +81,9 @@ class Agent:
             asyncio.create_task(supervisor.keep_running("uplink", self.uplink.run)),
             asyncio.create_task(supervisor.feed_watchdog()),
         ]
+        if getattr(self._board, "waker", None) is not None:
+            job = supervisor.keep_running("events", self._watch_events)
+            tasks.append(asyncio.create_task(job))
         try:
             await tasks[0]
             await self._drain()
@@ -118,6 +122,21 @@ class Agent:
         self.sampler.flush(self._now_us())
         self.flashlog.keep(KEY_STOPPED, self.boot.to_bytes(4, "big"))
         self.uplink.wake()
+
+    async def _watch_events(self) -> None:
+        """Read the sensors of events when an edge says so, not only when they are due."""
+        while not self._stopping.is_set():
+            self._beats.expect("events", _NEVER_US)
+            await self._board.waker.wait()
+            watch_until_us = self._now_us() + EVENT_WATCH_US
+            is_settling = True
+            while not self._stopping.is_set() and (is_settling or self._now_us() < watch_until_us):
+                self._beats.expect("events", self._now_us() + _BEAT_MARGIN_US)
+                framed = self.sealer.next_index
+                is_settling = self.sampler.poll_events(self._now_us())
+                if self.sealer.next_index != framed:
+                    self.uplink.wake()
+                await sleep_ms(EVENT_POLL_MS)
 
     def _name_power_loss(self) -> None:
         stopped = self.flashlog.kept(KEY_STOPPED) or b""

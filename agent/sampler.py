@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from agent.sensor import Sensor
 
 IDLE_US = 1_000_000  # how long to wait when no sensor is on
+# An edge wakes the agent; a contact that bounces is looked at again until it has surely settled.
+EVENT_POLL_MS = 5
+EVENT_WATCH_US = 50_000
 
 
 class Report:
@@ -70,6 +73,15 @@ class Sampler:
         self._sealer.append_evictions(now_us)
         return next_us
 
+    def poll_events(self, now_us: int) -> bool:
+        """Read the sensors of events, due or not; return whether a change waits to have held."""
+        is_settling = False
+        for report in self._reports:
+            for sensor in report.sensors:
+                is_settling = sensor.poll_event(now_us) or is_settling
+                self._send_at_once(sensor, report, now_us)
+        return is_settling
+
     def flush(self, now_us: int) -> None:
         """Frame all readings that wait."""
         for report in self._reports:
@@ -87,8 +99,7 @@ class Sampler:
     def _send_at_once(self, sensor: "Sensor", report: Report, now_us: int) -> None:
         """Frame what must not wait for the report: alerts, events and gaps."""
         while sensor.alerts:
-            peak, at_us = sensor.alerts.pop(0)
-            alert = sensor.peak_series(peak, at_us)
+            alert = sensor.alerts.pop(0)
             self._sealer.append_batch(LANE_ALERT, [alert], report.personal)
         if sensor.is_event() and sensor.has_readings():
             self._sealer.append_batch(report.lane, sensor.take_series(), report.personal)

@@ -31,6 +31,7 @@ from agent.hal.errors import ENODEV, ETIMEDOUT
 from agent.hal.shift_in import ShiftIn
 from simulators.onewire import OneWire
 from simulators.pulses import Pulses
+from simulators.stream import Stream
 
 Buffer = bytes | bytearray | memoryview
 WritableBuffer = bytearray | memoryview
@@ -276,45 +277,6 @@ class BoardFlash:
             sync()
 
 
-class Stream:
-    """One outgoing connection, over real sockets, that dies with the board's power."""
-
-    def __init__(self, power: Power, reader: Any, writer: Any) -> None:
-        self._power = power
-        self._reader = reader
-        self._writer = writer
-
-    async def read(self, n: int) -> bytes:
-        """Return 1..n bytes, or b"" at the end of the stream."""
-        self._power.check()
-        try:
-            data: bytes = await self._reader.read(n)
-        finally:
-            self._power.check()
-        return data
-
-    def write(self, data: bytes) -> None:
-        """Queue data; `drain` waits for it."""
-        self._power.check()
-        self._writer.write(data)
-
-    async def drain(self) -> None:
-        """Wait until the queue is short again; OSError once the other end is gone."""
-        self._power.check()
-        try:
-            await self._writer.drain()
-        finally:
-            self._power.check()
-
-    def close(self) -> None:
-        """Close both directions."""
-        self._writer.close()
-
-    def cut(self) -> None:
-        """Break the connection at once, without a word to the other end beyond the reset."""
-        self._writer.transport.abort()
-
-
 class SimBoard:
     """The body of the hardware port over simulated chips.
 
@@ -323,6 +285,8 @@ class SimBoard:
     (sector_size, sector_count, read_into, program, erase, maybe sync); None: a fresh simulated NOR
     flash. dial: async (host, port) -> (reader, writer); a scenario puts its faulty network here.
     seed: fixes random(), unique_id. clock_error_ppm: how far off the board's crystal is.
+    waker: what a change of a watched pin sets, if look_at_pins() comes often enough; None: no pin
+    wakes anybody.
     """
 
     def __init__(
@@ -334,7 +298,10 @@ class SimBoard:
         dial: Any = asyncio.open_connection,
         seed: int = 0,
         clock_error_ppm: int = 0,
+        waker: Any = None,
     ) -> None:
+        self.waker = waker
+        self._watched: dict[int, tuple[Pin, int]] = {}  # and its level at the last look
         self.world_clock = world_clock
         self.clock_error_ppm = clock_error_ppm
         self.i2c_chips: dict[int, dict[int, Any]] = {}
@@ -405,6 +372,13 @@ class SimBoard:
             self._counters[number] = Pulses(self._power, self.world_clock, model, debounce_us)
         return self._counters[number]
 
+    def wake_at(self, number: int, pull: str) -> bool:
+        """Set the waker at each change of that pin; return whether there is one."""
+        pin = self.pin(number, "in", pull)
+        if self.waker is not None:
+            self._watched[number] = (pin, pin.value())
+        return self.waker is not None
+
     def onewire(self, number: int) -> OneWire:
         """Return the 1-Wire bus on that pin."""
         self._power.check()
@@ -459,6 +433,7 @@ class SimBoard:
     def power_off(self) -> None:
         """Cut the power: streams break, every handle of this boot raises PowerLost from now on."""
         self._power.is_on = False
+        self._watched.clear()
         for stream in list(self._streams):
             stream.cut()
         self._streams.clear()
@@ -472,8 +447,22 @@ class SimBoard:
         self.clock = Clock(self._power, self.world_clock, self.clock_error_ppm)
         self.outputs.clear()
         self._counters.clear()
+        self._watched.clear()
         for chip in self.chips:
             chip.power_on(self.world_clock.now_us())
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it has power."""
+        return self._power.is_on
+
+    def look_at_pins(self) -> None:
+        """Set the waker if a watched pin has changed since the last look."""
+        for number, (pin, before) in self._watched.items():
+            level = pin.value()
+            if level != before:
+                self._watched[number] = (pin, level)
+                self.waker.set()
 
     # Wiring, called by the models' attach().
 

@@ -7,11 +7,13 @@ layer that is the kernel's on a Raspberry Pi.
 import importlib
 import os
 import struct
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
 from agent.drivers.ds18b20 import crc8
-from simulators.board import SimBoard
+from agent.hal.pin_watcher import PinWatcher
+from simulators.board import PowerLost, SimBoard
 
 # Blinka finds out at import what it runs on.
 os.environ["BLINKA_OS_AGNOSTIC"] = "1"
@@ -247,6 +249,24 @@ class SimKernelFiles:
         return f"{digits} : crc={crc:02x} {verdict}\n{digits} t=0\n".encode()
 
 
+class SimPinWatcher(PinWatcher):
+    """Looks at the pins as the world's time passes, if its clock tells (WatchedClock)."""
+
+    def __init__(self, simulated: SimBoard) -> None:
+        super().__init__()
+        self._simulated = simulated
+
+    def start(self) -> None:
+        """Begin to look."""
+        watchers = getattr(self._simulated.world_clock, "watchers", None)
+        if watchers is not None:
+            watchers.append(self._look_now)
+
+    def _look_now(self) -> None:
+        with suppress(PowerLost):
+            self.look(self._simulated.world_clock.now_us())
+
+
 WIRING = {
     "i2c": {0: ("SCL", "SDA")},
     "spi": {0: ("SCK", "MOSI", "MISO")},
@@ -269,6 +289,7 @@ def parts_of(simulated: SimBoard) -> Any:
         digitalio=SimpleNamespace(DigitalInOut=SimDigital, Pull=digitalio.Pull),
         analogio=SimpleNamespace(AnalogIn=SimAnalog),
         pwmio=SimpleNamespace(PWMOut=SimWave),
+        PinWatcher=lambda: SimPinWatcher(simulated),
         KernelFiles=lambda number: SimKernelFiles(simulated, number),
         serial=SimpleNamespace(
             Serial=lambda device, baudrate, timeout: SimSerial(simulated, device, baudrate)

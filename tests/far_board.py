@@ -34,7 +34,8 @@ class Hardware:
         self._ports: dict[int, Any] = {}
         self._received: dict[int, bytearray] = {}
         self._outputs: dict[int, int] = {}
-        self._watched: list[int] = []
+        self._watched: list[int] = []  # for falling edges
+        self._levels: dict[int, tuple[str, int]] = {}  # watched for both: pull, last level
         self._edge_us: int | None = None  # while an interrupt is handled
 
     def answer(self, name: str, *arguments: Any) -> Any:
@@ -49,6 +50,14 @@ class Hardware:
                 self._edge_us = edge_us
                 yield number
         self._edge_us = None
+
+    def changed_pins(self) -> Iterator[int]:
+        """Step through the pins, watched for both edges, that have changed since the last look."""
+        for number, (pull, before) in self._levels.items():
+            level = self.board.pin(number, "in", pull).value()
+            if level != before:
+                self._levels[number] = (pull, level)
+                yield number
 
     def _now_us(self) -> int:
         self.board.clock.now_us()  # raises PowerLost
@@ -67,9 +76,12 @@ class Hardware:
         self._outputs[number] = level
         self.board.pin(number, "out").set(level)
 
-    def _watch_pin(self, number: int, pull: str) -> None:
-        self.board.pin(number, "in", pull)
-        self._watched.append(number)
+    def _watch_pin(self, number: int, pull: str, both: bool) -> None:
+        level = self.board.pin(number, "in", pull).value()
+        if both:
+            self._levels[number] = (pull, level)
+        else:
+            self._watched.append(number)
 
     def _onewire_reset(self, number: int) -> bool:
         return self.board.onewire(number).reset()
@@ -230,6 +242,16 @@ class FarDriver:
         """Let the far side see the edges of its pins that have come."""
         for number in self._hardware.due_edges():
             self._do("edge", number)
+
+    def look_at_pins(self) -> None:
+        """Interrupt the far side where a watched pin has changed; nothing once it is off."""
+        if self._interpreter.hardware is self._hardware and self._hardware.board.is_on:
+            for number in self._hardware.changed_pins():
+                self._do("edge", number)
+
+    def take_wake(self) -> bool:
+        """Return whether the far side's waker was set since the last call."""
+        return bool(self._do("take_wake"))
 
     def _do(self, name: str, *arguments: Any) -> Any:
         if self._interpreter.hardware is not self._hardware:

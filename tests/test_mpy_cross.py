@@ -31,6 +31,7 @@ ONLY_ON_CPYTHON = (
     "agent/commands.py",
     "agent/hal/kernel_onewire.py",
     "agent/hal/on_blinka.py",
+    "agent/hal/pin_watcher.py",
 )
 ONLY_ON_MICROPYTHON = ("agent/hal/on_micropython.py", "agent/boot.py")
 

@@ -25,8 +25,9 @@ class DigitalInput(StateInput):
         super().__init__(settings, _DEBOUNCE_MS)
         self._contact = Contact(board, settings)
 
-    def _open(self) -> None:
-        self._contact.open()
+    def _open(self) -> bool:
+        is_woken: bool = self._contact.open()
+        return is_woken
 
     def _state(self) -> int:
         return self._contact.state()

@@ -59,12 +59,13 @@ class PressureMat(StateInput):
         self._off = off_u16 * self._sign
         self._open_above_u16 = settings.get("open_above_u16", 0xFFFF)
 
-    def _open(self) -> None:
+    def _open(self) -> bool:
         self._is_occupied = False
-        self._input.open()
+        is_woken: bool = self._input.open()
         if self._is_analogue:
             # Between the thresholds nothing was said yet: more likely somebody is there.
             self._is_occupied = self._voltage() > self._off
+        return is_woken
 
     def _state(self) -> int:
         if not self._is_analogue:

@@ -2,6 +2,9 @@
 
 Contacts bounce and lines crackle for milliseconds, so a new state counts once it has held for
 `debounce_ms`. The first state counts at once.
+
+Where the board wakes the agent at an edge (board.wake_at), whoever reads need only look now and
+then while nothing happens, but often while `is_settling` says that a change waits to have held.
 """
 
 TYPE_CHECKING = False
@@ -11,6 +14,7 @@ if TYPE_CHECKING:
 
 _UNKNOWN = -1
 _POLL_US_MIN = 1000
+_POLL_US_WOKEN = 250_000  # between edges, in case that one was lost
 
 
 class StateInput:
@@ -25,14 +29,18 @@ class StateInput:
         """debounce_ms: where the settings say none."""
         self._name = settings["name"]
         self._debounce_us = settings.get("debounce_ms", debounce_ms) * 1000
-        self.poll_us = max(_POLL_US_MIN, self._debounce_us // 2)
+        self._quick_us = self.poll_us = max(_POLL_US_MIN, self._debounce_us // 2)
+        self._rest_us = self._quick_us
+        self.is_settling = False
         self._settled = _UNKNOWN
         self._candidate = _UNKNOWN
         self._since_us = 0
 
     def start(self) -> None:
         """Open the input; SensorError where it can be told to be broken."""
-        self._open()
+        is_woken = self._open()
+        self._rest_us = max(self._quick_us, _POLL_US_WOKEN) if is_woken else self._quick_us
+        self.poll_us = self._quick_us
         self._settled = _UNKNOWN
         self._candidate = _UNKNOWN
 
@@ -42,12 +50,14 @@ class StateInput:
         if state != self._candidate:
             self._candidate = state
             self._since_us = now_us
-        is_settled = now_us - self._since_us >= self._debounce_us
-        if state == self._settled or not (is_settled or self._settled == _UNKNOWN):
-            return 0
-        self._settled = state
-        out[0] = state
-        return 1
+        has_held = now_us - self._since_us >= self._debounce_us
+        is_news = state != self._settled and (has_held or self._settled == _UNKNOWN)
+        if is_news:
+            self._settled = state
+            out[0] = state
+        self.is_settling = state != self._settled
+        self.poll_us = self._quick_us if self.is_settling else self._rest_us
+        return 1 if is_news else 0
 
     def self_test(self) -> bool:
         """Return True: at rest, a sound input and a broken one look the same."""
@@ -56,7 +66,8 @@ class StateInput:
     def stop(self) -> None:
         """Nothing to do."""
 
-    def _open(self) -> None:
+    def _open(self) -> bool:
+        """Open the input; return whether its changes wake the agent."""
         raise NotImplementedError
 
     def _state(self) -> int:
@@ -78,9 +89,14 @@ class Contact:
         self._pull = settings.get("pull", "down" if self._active_level else "up")
         self._pin: Any = None
 
-    def open(self) -> None:
-        """Open the pin. What hangs on it cannot be told from an open wire."""
+    def open(self) -> bool:
+        """Open the pin; return whether its edges wake the agent.
+
+        What hangs on it cannot be told from an open wire.
+        """
         self._pin = self._board.pin(self._number, "in", self._pull)
+        is_woken: bool = self._board.wake_at(self._number, self._pull)
+        return is_woken
 
     def state(self) -> int:
         """Return 1 where the level is the active one, else 0."""
@@ -97,9 +113,10 @@ class Voltage:
         self._number = number
         self._adc: Any = None
 
-    def open(self) -> None:
-        """Open the input."""
+    def open(self) -> bool:
+        """Open the input; return False: no change of a voltage wakes anybody."""
         self._adc = self._board.adc(self._number)
+        return False
 
     def u16(self) -> int:
         """Return the mean of some conversions, 0..65535 of full scale."""

@@ -56,8 +56,9 @@ class WireLoop(StateInput):
         """Return whether the loop is intact."""
         return self._state() == INTACT
 
-    def _open(self) -> None:
-        self._input.open()
+    def _open(self) -> bool:
+        is_woken: bool = self._input.open()
+        return is_woken
 
     def _state(self) -> int:
         if not self._is_supervised:

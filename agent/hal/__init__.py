@@ -24,6 +24,10 @@ the board's own.
                                               asks for the pin again gets the same counter. An
                                               edge sooner than debounce_us after the one before
                                               it, counted or not, is a bounce
+    board.wake_at(number, pull) -> bool       from now on every change of that pin's level sets the
+                                              waker; False: this board cannot
+    board.waker                               await wait() until set() was called, even before;
+                                              None where the board has none
     board.onewire(number)                     -> 1-Wire bus on a pin; OSError ENODEV where there is
                                               none, with a remedy as its second argument
         reset() -> bool                       whether somebody is present

@@ -17,7 +17,6 @@ import asyncio
 import importlib
 import os
 import sys
-import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,7 +25,7 @@ from typing import Any
 from agent.hal.errors import ENODEV, ETIMEDOUT
 from agent.hal.file_flash import FileFlash
 from agent.hal.kernel_onewire import DEVICES, KernelFiles, KernelOneWire
-from agent.hal.pulse_filter import PulseFilter
+from agent.hal.pin_watcher import PinWatcher, Pulses, Waker
 from agent.hal.shift_in import ShiftIn
 from agent.hal.stream import Stream
 
@@ -42,7 +41,6 @@ WIRING: dict[str, Any] = {
 PARTS = ("analogio", "board", "busio", "digitalio", "pwmio", "serial")
 MACHINE_ID = Path("/etc/machine-id")
 DUTY_HALF = 32_768
-PULSE_LOOK_S = 0.001  # a reed contact stays closed for tens of ms
 
 
 class Clock:
@@ -156,44 +154,6 @@ class Adc:
         return int(self._pin.value)
 
 
-class Pulses:
-    """Counts the falling edges of a pin by looking at it every millisecond, in a thread."""
-
-    def __init__(self, pin: Pin, debounce_us: int) -> None:
-        self._pin = pin
-        self._filter = PulseFilter(debounce_us)
-        self._seen_us = -(1 << 62)
-        self._level = pin.value()
-        self._is_watching = False
-
-    def start(self) -> "Pulses":
-        """Begin to look, until stop() or the program's end; return self."""
-        self._is_watching = True
-        threading.Thread(target=self._watch, name="pulses", daemon=True).start()
-        return self
-
-    def stop(self) -> None:
-        """Look no more."""
-        self._is_watching = False
-
-    def count(self) -> int:
-        """Return the edges since the counter was made."""
-        return self._filter.count
-
-    def look(self, now_us: int) -> None:
-        """Compare the level with the one at the last look."""
-        level = self._pin.value()
-        if level < self._level:
-            self._filter.see(now_us - self._seen_us)
-            self._seen_us = now_us
-        self._level = level
-
-    def _watch(self) -> None:
-        while self._is_watching:
-            self.look(time.monotonic_ns() // 1000)
-            time.sleep(PULSE_LOOK_S)
-
-
 class BlinkaBoard:
     """The Linux machine that this runs on.
 
@@ -211,6 +171,8 @@ class BlinkaBoard:
         self.clock = Clock() if clock is None else clock
         self.unique_id = _unique_id()
         self.reset_cause = "power_on"
+        self.waker = Waker()
+        self._watcher = self._parts.PinWatcher()
 
     def i2c(self, bus: int) -> I2c:
         """Return the I2C bus of that number; KeyError if the wiring has none."""
@@ -246,9 +208,18 @@ class BlinkaBoard:
         """Return the counter of that pin's falling edges: always the same one."""
         key = "pulses", number
         if key not in self._opened:
-            self._opened[key] = Pulses(self.pin(number, "in", pull), debounce_us).start()
+            self._opened[key] = Pulses(debounce_us)
+            self._watcher.watch(self.pin(number, "in", pull), self._opened[key].see)
         counter: Pulses = self._opened[key]
         return counter
+
+    def wake_at(self, number: int, pull: str) -> bool:
+        """Set the waker at each change of that pin from now on; return True."""
+        key = "wake", number
+        if key not in self._opened:
+            self._opened[key] = self.pin(number, "in", pull)
+            self._watcher.watch(self._opened[key], lambda level, now_us: self.waker.set())
+        return True
 
     def onewire(self, number: int) -> KernelOneWire:
         """Return the kernel's buses, whatever pins they are on; OSError ENODEV where it has none.
@@ -285,6 +256,10 @@ class BlinkaBoard:
         """Return the analogue input of that number; KeyError if the wiring has none."""
         pin = getattr(self._parts.board, self._wiring["adc"][number])
         return Adc(self._parts.analogio.AnalogIn(pin))
+
+    def close(self) -> None:
+        """Look at no pin any more."""
+        self._watcher.stop()
 
     def flash(self) -> FileFlash:
         """Return the flash, which is a file; OSError where it cannot be used."""
@@ -338,6 +313,7 @@ class _Parts(SimpleNamespace):
     """Imports a module of PARTS when it is first asked for: analogue pins are not everywhere."""
 
     KernelFiles = KernelFiles
+    PinWatcher = PinWatcher
 
     def __getattr__(self, name: str) -> Any:
         if name not in PARTS:

@@ -213,6 +213,7 @@ class MicropythonBoard:
         self.clock = Clock()
         self.unique_id = bytes(machine.unique_id())
         self.reset_cause = _reset_cause()
+        self.waker = asyncio.ThreadSafeFlag()
 
     def i2c(self, bus: int) -> I2c:
         """Return the I2C bus of that number; KeyError if the board has none."""
@@ -246,6 +247,12 @@ class MicropythonBoard:
         if number not in self._counters:
             self._counters[number] = Pulses(_input(number, pull), debounce_us)
         return self._counters[number]
+
+    def wake_at(self, number: int, pull: str) -> bool:
+        """Set the waker at each change of that pin from now on; return True."""
+        both = machine.Pin.IRQ_FALLING | machine.Pin.IRQ_RISING
+        _input(number, pull).irq(handler=self._wake, trigger=both)
+        return True
 
     def onewire(self, number: int) -> OneWire:
         """Return the 1-Wire bus on that pin."""
@@ -294,6 +301,9 @@ class MicropythonBoard:
         """Open a connection; OSError where that fails."""
         reader, writer = await asyncio.open_connection(host, port)
         return Stream(reader, writer)
+
+    def _wake(self, pin: "Any") -> None:
+        self.waker.set()
 
     def _make_i2c(self, bus: int, pins: "dict[str, int]") -> I2c:
         scl, sda = machine.Pin(pins["scl"]), machine.Pin(pins["sda"])

@@ -13,10 +13,16 @@ class PinBoard:
     def __init__(self, level: int) -> None:
         self.level = level
         self.asked: tuple[int, str, str] | None = None
+        self.wakes = False
+        self.woken_by: tuple[int, str] | None = None
 
     def pin(self, number: int, mode: str, pull: str) -> "PinBoard":
         self.asked = (number, mode, pull)
         return self
+
+    def wake_at(self, number: int, pull: str) -> bool:
+        self.woken_by = (number, pull)
+        return self.wakes
 
     def value(self) -> int:
         return self.level
@@ -92,6 +98,40 @@ def test_unknown_active_level_is_refused() -> None:
 
 
 def test_events_have_no_spacing_and_are_polled_twice_a_debounce_time() -> None:
-    _, sensor = started()
+    board, sensor = started()
     assert sensor.spacing_us == 0
     assert sensor.poll_us == 10 * MS_US
+    changes(board, sensor, "00011")
+    assert sensor.poll_us == 10 * MS_US
+
+
+def test_where_edges_wake_it_is_read_often_only_while_a_change_settles() -> None:
+    board = PinBoard(0)
+    board.wakes = True
+    sensor = DigitalInput(board, {"name": "button", "pin": 7, "debounce_ms": 20})
+    sensor.start()
+    assert board.woken_by == (7, "down")
+    assert sensor.poll_us == 10 * MS_US and not sensor.is_settling
+    out = array("i", [-1])
+    assert sensor.read(out, 0) == 1
+    assert sensor.poll_us == 250 * MS_US and not sensor.is_settling
+    board.level = 1
+    assert sensor.read(out, 100 * MS_US) == 0
+    assert sensor.poll_us == 10 * MS_US and sensor.is_settling
+    assert sensor.read(out, 110 * MS_US) == 0 and sensor.is_settling
+    assert sensor.read(out, 120 * MS_US) == 1 and out[0] == 1
+    assert sensor.poll_us == 250 * MS_US and not sensor.is_settling
+    board.level = 0
+    assert sensor.read(out, 200 * MS_US) == 0 and sensor.is_settling
+    board.level = 1  # only a crackle
+    assert sensor.read(out, 205 * MS_US) == 0 and not sensor.is_settling
+    assert sensor.poll_us == 250 * MS_US
+
+
+def test_a_long_debounce_time_is_polled_no_oftener_when_woken() -> None:
+    board = PinBoard(0)
+    board.wakes = True
+    sensor = DigitalInput(board, {"name": "button", "pin": 7, "debounce_ms": 2000})
+    sensor.start()
+    sensor.read(array("i", [0]), 0)
+    assert sensor.poll_us == 1000 * MS_US

@@ -2,7 +2,10 @@
 
 import asyncio
 import os
+import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +13,8 @@ from typing import Any
 import pytest
 
 from agent.hal.errors import ENODEV, ETIMEDOUT
-from agent.hal.on_blinka import BlinkaBoard, Clock, Pin, Pulses, SpiDevice
+from agent.hal.on_blinka import BlinkaBoard, Clock, Pin, SpiDevice
+from agent.hal.pin_watcher import PinWatcher, Pulses, Waker
 from simulators import chips
 from simulators.board import SimBoard
 from simulators.clock import HandClock
@@ -87,37 +91,65 @@ def test_random_bytes_differ_and_the_identity_does_not() -> None:
     assert len(board.unique_id) == 8 and board.unique_id == board_of(simulated()).unique_id
 
 
-class Contact:
-    """A contact whose level a test sets."""
-
-    def __init__(self) -> None:
-        self.level = 1
-
-    def value(self, now_us: int) -> int:
-        """Return the level."""
-        return self.level
-
-
 def test_pulses_are_falling_edges_without_their_bounces() -> None:
     contact = SimpleNamespace(value=True)
-    pulses = Pulses(Pin(contact), 250_000)
+    pulses = Pulses(250_000)
+    watcher = PinWatcher()
+    watcher.watch(Pin(contact), pulses.see)
+    watcher.stop()
     for at_ms, level in ((0, 0), (5, 1), (9, 0), (100, 1), (700, 0), (800, 1), (900, 0)):
         contact.value = bool(level)
-        pulses.look(at_ms * 1000)
+        watcher.look(at_ms * 1000)
     assert pulses.count() == 2
 
 
-def test_pulses_are_seen_by_a_thread_of_the_board() -> None:
-    board, contact = simulated(), Contact()
-    board.pins[4] = contact
-    pulses = board_of(board).pulses(4, "up", 0)
-    time.sleep(0.02)
-    contact.level = 0
-    deadline_s = time.monotonic() + 5
-    while not pulses.count() and time.monotonic() < deadline_s:
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline_s
         time.sleep(0.002)
-    pulses.stop()
-    assert pulses.count() == 1
+
+
+def test_pulses_and_changes_are_seen_by_one_thread_of_the_board() -> None:
+    contact, door = SimpleNamespace(value=True), SimpleNamespace(value=False)
+    watcher, pulses, waker = PinWatcher(), Pulses(0), Waker()
+    before = threading.active_count()
+    watcher.watch(Pin(contact), pulses.see)
+    watcher.watch(Pin(door), lambda level, now_us: waker.set())
+    assert threading.active_count() == before + 1
+    for count in range(1, 4):
+        contact.value = False
+        wait_until(partial(lambda wanted: pulses.count() == wanted, count))
+        contact.value = True
+        time.sleep(0.02)
+    door.value = True
+    asyncio.run(asyncio.wait_for(waker.wait(), 10))
+    watcher.stop()
+    wait_until(lambda: threading.active_count() == before)
+
+
+async def test_a_waker_is_heard_before_and_during_the_wait_and_once() -> None:
+    waker = Waker()
+    waker.set()
+    waker.set()
+    await asyncio.wait_for(waker.wait(), 10)
+    waiting = asyncio.create_task(waker.wait())
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    threading.Thread(target=waker.set).start()
+    await asyncio.wait_for(waiting, 10)
+    waiting = asyncio.create_task(waker.wait())
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    waiting.cancel()
+
+
+def test_a_waker_outlives_the_loop_that_waited() -> None:
+    waker = Waker()
+    with pytest.raises(asyncio.TimeoutError):
+        asyncio.run(asyncio.wait_for(waker.wait(), 0.01))
+    waker.set()
+    asyncio.run(asyncio.wait_for(waker.wait(), 10))
 
 
 async def test_a_connection_carries_both_ways_and_ends() -> None:

@@ -25,6 +25,9 @@ class MatBoard:
         self.asked = (number, mode, pull)
         return self
 
+    def wake_at(self, number: int, pull: str) -> bool:
+        return False
+
     def read_u16(self) -> int:
         return self.now
 

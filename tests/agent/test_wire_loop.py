@@ -28,6 +28,9 @@ class LoopBoard:
         self.asked = (number, mode, pull)
         return self
 
+    def wake_at(self, number: int, pull: str) -> bool:
+        return False
+
     def read_u16(self) -> int:
         return self.voltage_u16
 

@@ -151,7 +151,6 @@ PAIRS = {
         0.0,
         0.0,
         fastest={"every_ms": 100},
-        bodies=("simulated", "micropython"),
     ),
     "ld2410": Pair(
         {"driver": "ld2410", "uart": 0, "every_ms": 1000},
@@ -175,6 +174,36 @@ PAIRS = {
         {"driver": "pressure_mat", "adc": 1, "on_u16": 34_000, "off_u16": 28_000}, 1.0, 0.0
     ),
 }
+
+
+class WatchedClock(HandClock):
+    """World time that passes in steps, so that interrupts and threads see the pins in between."""
+
+    STEP_US = 1000
+
+    def __init__(self, start_us: int) -> None:
+        super().__init__(start_us)
+        self.watchers: list[Callable[[], None]] = []
+
+    def advance(self, duration_us: int) -> None:
+        """Let duration_us pass."""
+        end_us = self.now_us() + duration_us
+        while self.watchers and self.now_us() + self.STEP_US <= end_us:
+            super().advance(self.STEP_US)
+            for look in self.watchers:
+                look()
+        super().advance(max(0, end_us - self.now_us()))
+
+
+class Flag:
+    """A waker that a test asks whether it was set."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+
+    def set(self) -> None:
+        """Set it."""
+        self.is_set = True
 
 
 class FreeSignal:
@@ -203,7 +232,7 @@ class Bench:
     ) -> None:
         pair = PAIRS[name]
         self.settings = {"name": "x", **pair.settings, **(settings or {})}
-        self.clock = HandClock(7 * SECOND_US)
+        self.clock = WatchedClock(7 * SECOND_US)
         self.chip = chips.create(
             self.settings["driver"],
             self.clock,
@@ -211,13 +240,15 @@ class Bench:
             seed=3,
             options=pair.exact if options is None else options,
         )
-        self.board = SimBoard(self.clock, [(self.chip, self.settings)])
+        self.waker = Flag()
+        self.board = SimBoard(self.clock, [(self.chip, self.settings)], waker=self.waker)
         self._body = body
         self._interpreter = interpreter
         self.boot()
 
     def boot(self) -> None:
         """Make a new driver, as a new boot of the agent does."""
+        self.clock.watchers.clear()
         self.driver = self._make_driver()
         self.width = len(self.driver.channels)
         self.out = array("i", bytes(4 * self.driver.samples_max * self.width))
@@ -251,16 +282,29 @@ class Bench:
         scales = [multiplier * 10.0**exponent for *_, exponent, multiplier in self.driver.channels]
         return [raw * scale for raw, scale in zip(sample, scales, strict=True)]
 
+    def take_wake(self) -> bool:
+        """Return whether an edge has woken the agent since the last call."""
+        if self._body == "micropython":
+            return bool(self.driver.take_wake())
+        was_set, self.waker.is_set = self.waker.is_set, False
+        return was_set
+
     def _make_driver(self) -> Any:
         if self._body == "micropython":
-            return FarDriver(self._interpreter(), self.board, self.settings)
+            driver = FarDriver(self._interpreter(), self.board, self.settings)
+            if "pin" in self.settings:
+                self.clock.watchers.append(driver.look_at_pins)
+            return driver
         body: Any = self.board
+        if self._body == "simulated" and "pin" in self.settings:
+            self.clock.watchers.append(self.board.look_at_pins)
         if self._body == "blinka":
             body = BlinkaBoard(
                 blinka_parts.WIRING,
                 parts=blinka_parts.parts_of(self.board),
                 clock=self.board.clock,
             )
+            body.waker = self.waker
         return create_driver(self.settings["driver"], body, self.settings)
 
 

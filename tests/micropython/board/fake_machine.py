@@ -42,6 +42,7 @@ class Pin:
     PULL_UP = 1
     PULL_DOWN = 2
     IRQ_FALLING = 4
+    IRQ_RISING = 8
     handlers: "dict[int, Any]" = {}
 
     def __init__(self, number: int, mode: int = -1, pull: int = -1, *, value: int = -1) -> None:
@@ -57,9 +58,10 @@ class Pin:
         return None
 
     def irq(self, handler: "Any", trigger: int, hard: bool = False) -> None:
-        assert trigger == Pin.IRQ_FALLING
+        both = trigger == Pin.IRQ_FALLING | Pin.IRQ_RISING
+        assert both or trigger == Pin.IRQ_FALLING
         Pin.handlers[self.number] = lambda: handler(self)
-        ask("watch_pin", self.number, self._pull)
+        ask("watch_pin", self.number, self._pull, both)
 
 
 class I2C:

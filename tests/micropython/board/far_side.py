@@ -15,13 +15,32 @@ from agent import drivers  # noqa: E402
 from agent.drivers.errors import SensorError  # noqa: E402
 from agent.hal.on_micropython import MicropythonBoard, bus_error  # noqa: E402
 
-assert asyncio
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-STATE = ("channels", "spacing_us", "poll_us", "samples_max", "overflows", "spacing_exact")
+STATE = (
+    "channels",
+    "spacing_us",
+    "poll_us",
+    "samples_max",
+    "overflows",
+    "spacing_exact",
+    "is_settling",
+)
+
+
+class Flag:
+    """The part of asyncio.ThreadSafeFlag that an interrupt uses; this interpreter lacks it."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+
+    def set(self) -> None:
+        self.is_set = True
+
+
+asyncio.ThreadSafeFlag = Flag  # type: ignore[attr-defined]
 
 
 class Device:
@@ -46,6 +65,11 @@ class Device:
 
     def edge(self, number: int) -> None:
         fake_machine.Pin.handlers[number]()
+
+    def take_wake(self) -> bool:
+        flag = self.board.waker
+        was_set, flag.is_set = flag.is_set, False
+        return bool(was_set)
 
     def call(self, name: str, *arguments: "Any") -> "Any":
         return getattr(self.driver, name)(*arguments)
