@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hub.rules import LISTS as RULE_LISTS
 from hub.rules import ROWS as RULE_ROWS
 from hub.settings import Document, Row, SettingsError, commented
 from protocols.limits import DEVICE_NAME_SIZE_MAX, KEY_SIZE
@@ -35,6 +36,12 @@ ROWS = (
     Row("uplink", "port", 1883, "", "Port of its MQTT broker.", 1, 65535),
     Row("uplink", "version", "5", "",
         "MQTT version that the broker speaks.", choices=("5", "3.1.1")),
+    Row("uplink", "required", True, "",
+        "Frames are kept until it has them; where false, what it misses is counted evicted.",
+        kind=bool),
+    Row("uplink", "link_kbit_s", 0, "kbit/s",
+        "What its line carries; 0: nobody knows, the hub finds out. Bundles become so small that "
+        "an alert never waits long behind them.", 0, 10000000),
     Row("uplink", "keepalive_s", 10, "s", "A dead line is noticed within twice this.", 1, 120),
     Row("uplink", "backlog_kib_s", 0, "KiB/s",
         "Pace of the backlog behind the live data; 0: as fast as the platform "
@@ -42,7 +49,7 @@ ROWS = (
     Row("uplink", "user", "", "",
         "MQTT user; empty for none. Its password: environment HINOMI_UPLINK_PASSWORD.", 0),
 )  # fmt: skip
-LISTS = ("uplink",)
+LISTS = ("uplink", *RULE_LISTS)
 
 DEVICE_ROWS = (
     Row("device", "name", None, "", "Name of the device.", 1, DEVICE_NAME_SIZE_MAX),

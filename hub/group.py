@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hub.chunks import Chunk
+from hub.dead_letters import DeadLetter, Key
 from hub.ledger import Entry
 from protocols.vocabulary import LANES
 
@@ -50,6 +51,9 @@ class Group:
     meta: dict[str, Any] = field(default_factory=dict)
     ledger: list[Entry] = field(default_factory=list)
     removals: list[Removal] = field(default_factory=list)
+    dead_letters: dict[Key, DeadLetter | None] = field(
+        default_factory=dict
+    )  # None: it is none any more
 
     def is_empty(self) -> bool:
         """Tell whether there is nothing to commit."""
@@ -58,7 +62,13 @@ class Group:
     def is_written(self) -> bool:
         """Tell whether a commit of it writes anything."""
         return bool(
-            self.size or self.clocks or self.cursors or self.meta or self.ledger or self.removals
+            self.size
+            or self.clocks
+            or self.cursors
+            or self.meta
+            or self.ledger
+            or self.removals
+            or self.dead_letters
         )
 
     def take_over(self, failed: "Group") -> None:
@@ -68,6 +78,7 @@ class Group:
         self.cursors.update(failed.cursors)
         self.ledger += failed.ledger
         self.removals += failed.removals
+        self.dead_letters.update(failed.dead_letters)
 
 
 @dataclass

@@ -50,7 +50,7 @@ def devices_table(devices: list[dict[str, Any]]) -> Table:
 
 def uplinks_table(uplinks: list[dict[str, Any]]) -> Table:
     """Return the uplinks as a table."""
-    table = Table("uplink", "state", "delivered", "waiting", "backlog", "last error")
+    table = Table("uplink", "state", "delivered", "waiting", "backlog", "dead", "last error")
     for one in uplinks:
         style = "green" if one["state"] == "up" else "red"
         table.add_row(
@@ -59,6 +59,7 @@ def uplinks_table(uplinks: list[dict[str, Any]]) -> Table:
             str(one["delivered"]),
             str(one["live"]),
             str(one["backlog"]),
+            str(one["dead_lettered"]),
             one["last_error"] or "",
         )
     return table

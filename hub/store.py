@@ -28,6 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from hub import dead_letters
 from hub.chunks import PREFIXES, Chunk, gather, join
 from hub.database import SAVE_SEEN, StoreError, connect, lock
 from hub.group import CursorRow, Group, Identity, Job, Removal
@@ -182,6 +183,13 @@ class Store:
         self._group.cursors[uplink] = rows
         if not self._scheduled:
             self._flush_after(CURSOR_DELAY_S)
+
+    def save_dead_letter(
+        self, key: dead_letters.Key, letter: dead_letters.DeadLetter | None
+    ) -> None:
+        """Keep a dead letter; None: forget it. In one commit with the cursor saved before it."""
+        self._group.dead_letters[key] = letter
+        self.flush()
 
     def _flush_after(self, delay_s: float) -> None:
         if self._timer is None and not self._is_closed:
@@ -354,6 +362,16 @@ class Store:
             self._db.execute("DELETE FROM clock")
         query = "SELECT device, boot, device_us, utc_us, uncertainty_us, rate_ppb FROM clock"
         return self._db.execute(query).fetchall()
+
+    def count_dead_letters(self, uplink: str) -> list[int]:
+        """Return how many were kept for an uplink, for each lane."""
+        return dead_letters.counts(self._db, uplink)
+
+    async def read_dead_letter_to_retry(self, uplink: str) -> dead_letters.DeadLetter | None:
+        """Return one that an operator wants to be tried again."""
+        loop = asyncio.get_running_loop()
+        read = dead_letters.read_to_retry
+        return await loop.run_in_executor(self._reader, read, self._read_db, uplink)
 
     async def wait_idle(self) -> None:
         """Wait until everything handed over is committed, or has failed once."""

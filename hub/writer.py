@@ -5,6 +5,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from hub import dead_letters
 from hub.chunks import Chunk
 from hub.database import (
     SAVE_CHUNK,
@@ -51,6 +52,7 @@ class Writer:
             db.executemany(SAVE_CLOCK, group.clocks)
             for uplink, rows in group.cursors.items():
                 self._insert_cursor(uplink, rows)
+            dead_letters.write(db, group.dead_letters)
             db.executemany(SAVE_META, list(group.meta.items()))
             job.removed_sizes = [self._remove(removal) for removal in group.removals]
             head = append(db, group.ledger) if group.ledger else None

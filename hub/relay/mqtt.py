@@ -4,6 +4,10 @@ Topic `hinomi/v1/<hub>/frames/<live|backlog>/<lane>`, payload protocols.bundle. 
 delivered when the broker acknowledged it (PUBACK) and did not refuse it there. Frames are packed
 because a publish costs about 100 us however small it is: whatever waits goes out as one message,
 so that latency stays that of the link and the cost per frame falls as the load grows.
+
+hub.relay.dispatch decides what goes next; this file carries it. A line that is dead without a word
+is noticed by paho's keepalive (no answer to a ping) or by a bundle that nobody acknowledges,
+whichever is first: within twice `keepalive_s`.
 """
 
 import asyncio
@@ -11,48 +15,59 @@ import logging
 import os
 import random
 import socket
-import time
-from collections.abc import Callable
 from typing import Any
 
 import aiomqtt
 
+from hub.clock import Clock, HostClock
+from hub.dead_letters import DeadLetter, loss_of
+from hub.group import Group
+from hub.relay.dispatch import IN_FLIGHT_MAX, Dispatch, Wanted
+from hub.relay.mqtt_client import Client, is_refusal, speaks_of_message
 from hub.relay.queue import Item, RelayQueue
-from hub.store import Group, Store
+from hub.relay.suspects import FRAME, LANE, Suspect
+from hub.store import Store
 from protocols.bundle import Bundle, encode_bundle
+from protocols.framing import prefixed
 
 log = logging.getLogger(__name__)
 
-BUNDLE_BYTES_MAX = 192 * 1024
-PUBLISHES_MAX = 8  # unacknowledged at a time; of which the backlog may take all but PUBLISHES_LIVE
-PUBLISHES_LIVE = 4
 RETRY_S_MIN = 0.5
 RETRY_S_MAX = 5.0
-MESSAGE_OVERHEAD = 256  # topic and head of a bundle, beside its frames
+CLOSE_S_MAX = 1.0  # for a polite end of a connection
+DEAD_LETTERS_LOOK_US = 5_000_000  # so often: has an operator asked for another try
 
 
 class MqttUplink:
-    """Relays the store to one broker for as long as `run` runs."""
+    """Relays the store to one broker for as long as `run` runs.
 
-    def __init__(self, hub_id: str, store: Store, settings: dict[str, Any]) -> None:
+    is_required: the store keeps frames until this uplink has them.
+    """
+
+    def __init__(
+        self, hub_id: str, store: Store, settings: dict[str, Any], clock: Clock | None = None
+    ) -> None:
         self.name = str(settings["name"])
+        self.is_required = bool(settings["required"])
         self._hub_id = hub_id
         self._store = store
         self._settings = settings
-        self.queue = RelayQueue(store.load_cursor(self.name))
+        self._clock = clock or HostClock()
+        self.queue = RelayQueue(store.load_cursor(self.name), store.count_dead_letters(self.name))
+        self._dispatch = Dispatch(self.queue, settings["link_kbit_s"], settings["backlog_kib_s"])
         self._wake = asyncio.Event()
-        self._allowance = 0.0
-        self._allowed_at = time.monotonic()
-        self._publishes: set[asyncio.Task[None]] = set()
-        self._historical_count = 0
-        self._failed: BaseException | None = None
+        # Of what is under way: the frames of a message with a single one, for it may be a poison.
+        self._sent: dict[int, tuple[Item, bytes]] = {}
+        self._retried: dict[int, tuple[DeadLetter, int]] = {}  # and when it was sent
+        self._look_us = 0
+        self._timeout_us = 2_000_000 * int(settings["keepalive_s"])
         self._retry_s = RETRY_S_MIN
         self.state = "down"
-        self.since = time.monotonic()
+        self.since_us = self._clock.now_us()
         self.last_error = ""
-        self.sent_frames = 0
         self.connects = 0
         store.on_commit.append(self._committed)
+        store.on_evicted.append(self.queue.evicted)
 
     def _committed(self, group: Group) -> None:
         if group.size:
@@ -61,14 +76,16 @@ class MqttUplink:
     async def run(self) -> None:
         """Connect, relay, reconnect; ends only by cancellation."""
         while True:
+            client = self._client()
             try:
-                async with self._client() as client:
+                async with client:
                     await self._relay(client)
             except (aiomqtt.MqttError, OSError) as error:
-                self.last_error = str(error) or type(error).__name__
+                # That a dead line cannot be closed politely either is no news.
+                cause = error.__context__ if self.state == "up" else None
+                self.last_error = str(cause or error) or type(error).__name__
             finally:
-                self._stop_publishes()
-                self.queue.line_down()
+                self._line_down(client)
             if self.state == "up":
                 log.warning("uplink %s: line lost: %s", self.name, self.last_error)
             self._set_state("down")
@@ -76,25 +93,11 @@ class MqttUplink:
             await asyncio.sleep(self._retry_s * random.uniform(0.5, 1.0))
             self._retry_s = min(self._retry_s * 2, RETRY_S_MAX)
 
-    async def _relay(self, client: "_Client") -> None:
-        self._set_state("up")
-        self.connects += 1
-        client.on_end(self._wake.set)
-        self.queue.line_up(self._store.following)
-        while True:
-            self._wake.clear()
-            client.check()
-            if self._failed is not None:
-                raise self._failed
-            if len(self._publishes) < PUBLISHES_MAX and await self._send_next(client):
-                continue
-            await self._wait()
-
-    def _client(self) -> "_Client":
+    def _client(self) -> Client:
         settings = self._settings
         is_five = settings["version"] == "5"
         extra: dict[str, Any] = {} if is_five else {"clean_session": True}
-        return _Client(
+        return Client(
             settings["host"],
             settings["port"],
             identifier=f"hinomi-{self._hub_id}-{self.name}",
@@ -102,132 +105,179 @@ class MqttUplink:
             password=os.environ.get("HINOMI_UPLINK_PASSWORD") if settings["user"] else None,
             protocol=aiomqtt.ProtocolVersion.V5 if is_five else aiomqtt.ProtocolVersion.V311,
             keepalive=settings["keepalive_s"],
-            timeout=2 * settings["keepalive_s"],
-            max_inflight_messages=PUBLISHES_MAX,
+            timeout=self._timeout_us / 1e6,
+            max_inflight_messages=IN_FLIGHT_MAX + 1,  # one dead letter that is tried again
             # Else a small bundle waits until the one before it is acknowledged.
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
             **extra,
         )
 
-    async def _wait(self) -> None:
+    async def _relay(self, client: Client) -> None:
+        self._set_state("up")
+        self.connects += 1
+        client.on_end(self._wake.set)
+        client.on_answer = self._answered
+        self._dispatch.publishes_max = min(IN_FLIGHT_MAX, client.receive_max)
+        self._dispatch.line_up(self._store.following)
         try:
-            await asyncio.wait_for(self._wake.wait(), 0.05 if self._is_paced() else None)
+            while True:
+                self._wake.clear()
+                client.check()
+                self._check_answers()
+                await self._retry_dead_letters(client)
+                if not await self._send_next(client):
+                    await self._wait()
+        finally:
+            client.timeout = CLOSE_S_MAX
+
+    async def _wait(self) -> None:
+        now_us = self._clock.now_us()
+        waits_us = [self._dispatch.wait_us(now_us)]
+        waits_us += [sent_us + self._timeout_us - now_us for sent_us in self._sent_us()]
+        if self.queue.has_dead_letters():
+            waits_us.append(self._look_us - now_us)
+        wait_us = min((one for one in waits_us if one is not None), default=None)
+        try:
+            await asyncio.wait_for(
+                self._wake.wait(), None if wait_us is None else max(wait_us, 1000) / 1e6
+            )
         except TimeoutError:
             pass
 
-    async def _send_next(self, client: "_Client") -> bool:
-        historical = False
-        wanted = self.queue.next_live(self._store.following)
+    async def _send_next(self, client: Client) -> bool:
+        wanted = self._dispatch.next(
+            self._store.following, client.bundle_bytes_max, self._clock.now_us()
+        )
         if wanted is None:
-            wanted = self.queue.next_backlog()
-            historical = True
-            room = self._historical_count < PUBLISHES_MAX - PUBLISHES_LIVE
-            if wanted is None or not room or not self._may_send_backlog():
-                return False
-        lane, first, following = wanted
-        chunk = await self._store.read(lane, first, following, client.bundle_bytes_max)
+            return False
+        lane, first, following = wanted.lane, wanted.first, wanted.following
+        chunk = await self._store.read(lane, first, following, wanted.size_max)
         start = following if chunk is None else chunk[0]
         if start > first:
-            self.queue.skip(lane, first, start, historical)
+            self._dispatch.gone(wanted, start)
             self._save()
         if chunk is not None:
-            item = self.queue.take(lane, start, start + chunk[1], historical)
-            self._allowance -= len(chunk[2]) if historical else 0
-            self._historical_count += historical
-            self._start(self._publish(client, item, chunk[1], chunk[2]))
+            self._publish(client, wanted, chunk)
         return True
 
-    def _start(self, publish: Any) -> None:
-        task = asyncio.get_running_loop().create_task(publish)
-        self._publishes.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if task not in self._publishes:
-            return  # of a line that is gone
-        self._publishes.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self._failed = task.exception()
-        self._wake.set()
-
-    async def _publish(self, client: "_Client", item: Item, count: int, blob: bytes) -> None:
-        kind = "backlog" if item.historical else "live"
-        bundle = Bundle(
-            self._hub_id, (item.lane, item.first), item.historical, count=count, blob=blob
+    def _publish(self, client: Client, wanted: Wanted, chunk: tuple[int, int, bytes]) -> None:
+        first, count, blob = chunk
+        topic, message = self._message((wanted.lane, first), wanted.historical, count, blob)
+        item = self._dispatch.sent(
+            wanted, first, first + count, size=len(message), now_us=self._clock.now_us()
         )
-        topic = f"hinomi/v1/{self._hub_id}/frames/{kind}/{item.lane}"
-        await client.publish(topic, encode_bundle(bundle), qos=1)
-        if client.refusal:
-            raise aiomqtt.MqttError(f"the broker refuses frames: {client.refusal}")
-        self._retry_s = RETRY_S_MIN
-        self._historical_count -= item.historical
-        self.sent_frames += count
-        if self.queue.acknowledge(item):
+        kept = blob if count == 1 else b""
+        if len(blob) > client.bundle_bytes_max:
+            self._refused(item, kept, FRAME, "larger than what the broker takes")
+        else:
+            self._sent[client.send(topic, message)] = (item, kept)
+
+    def _message(
+        self, position: tuple[int, int], historical: bool, count: int, blob: bytes
+    ) -> tuple[str, bytes]:
+        kind = "backlog" if historical else "live"
+        bundle = Bundle(self._hub_id, position, historical, count=count, blob=blob)
+        topic = f"hinomi/v1/{self._hub_id}/frames/{kind}/{position[0]}"
+        return topic, encode_bundle(bundle)
+
+    # Answers
+
+    def _answered(self, number: int, code: int, reason: str) -> None:
+        """PUBACK of message `number`, with its reason."""
+        self._wake.set()
+        if number in self._retried:
+            letter, _ = self._retried.pop(number)
+            refusal = f"the broker refuses it: {reason}" if is_refusal(code) else ""
+            self._retry_ended(letter, refusal)
+        elif number in self._sent:
+            item, kept = self._sent.pop(number)
+            if is_refusal(code):
+                cause = FRAME if speaks_of_message(code) else LANE
+                self._refused(item, kept, cause, f"the broker refuses frames: {reason}")
+                return
+            self._retry_s = RETRY_S_MIN
+            self._dispatch.acknowledged(item, self._clock.now_us())
             self._save()
 
-    def _stop_publishes(self) -> None:
-        tasks, self._publishes = self._publishes, set()
-        for task in tasks:
-            task.cancel()
-        self._historical_count = 0
-        self._failed = None
+    def _refused(self, item: Item, kept: bytes, cause: str, reason: str) -> None:
+        self.last_error = reason
+        suspect = self._dispatch.refused(item, cause, self._clock.now_us())
+        if suspect is not None:
+            self._bury(suspect, kept, reason)
+
+    def _check_answers(self) -> None:
+        oldest_us = min(self._sent_us(), default=None)
+        if oldest_us is not None and self._clock.now_us() - oldest_us >= self._timeout_us:
+            seconds = self._timeout_us // 1_000_000
+            raise aiomqtt.MqttError(f"no acknowledgement for {seconds} s")
+
+    def _sent_us(self) -> list[int]:
+        return [item.sent_us for item, _ in self._sent.values()] + [
+            sent_us for _, sent_us in self._retried.values()
+        ]
+
+    def _line_down(self, client: Client) -> None:
+        client.on_answer = _ignored
+        sent, self._sent = self._sent, {}
+        dead = self._dispatch.line_down(client.is_ended_by_peer, self._clock.now_us())
+        if dead is not None:
+            kept = next(blob for item, blob in sent.values() if item is dead[0])
+            self._bury(dead[1], kept, f"the line ends when it is sent: {self.last_error}")
+        retried, self._retried = self._retried, {}
+        for letter, _ in retried.values():
+            self._retry_ended(letter, f"the line ended when it was sent: {self.last_error}")
+
+    # Dead letters
+
+    def _bury(self, suspect: Suspect, blob: bytes, reason: str) -> None:
+        key = (self.name, suspect.lane, suspect.first)
+        utc_us = self._clock.utc_us()
+        letter = DeadLetter(key, reason, suspect.tries, utc_us, frame=blob[2:])
+        self._dispatch.dead(suspect)
+        self._save()
+        self._store.save_dead_letter(key, letter)
+        self._store.group.ledger.append(loss_of(letter))
+        log.error("uplink %s: a frame is a dead letter: %s", self.name, reason)
+
+    async def _retry_dead_letters(self, client: Client) -> None:
+        now_us = self._clock.now_us()
+        if self._retried or now_us < self._look_us or not self.queue.has_dead_letters():
+            return
+        self._look_us = now_us + DEAD_LETTERS_LOOK_US
+        letter = await self._store.read_dead_letter_to_retry(self.name)
+        if letter is not None:
+            topic, message = self._message(letter.key[1:], True, 1, prefixed(letter.frame))
+            self._retried[client.send(topic, message)] = letter, now_us
+
+    def _retry_ended(self, letter: DeadLetter, reason: str) -> None:
+        self._look_us = 0  # perhaps the operator wants more of them tried
+        if reason:
+            self._store.save_dead_letter(letter.key, letter.failed(reason))
+        else:
+            self.queue.revive(letter.key[1])
+            self._save()
+            self._store.save_dead_letter(letter.key, None)
 
     def _save(self) -> None:
         self._store.save_cursor(self.name, self.queue.rows())
 
-    def _is_paced(self) -> bool:
-        return bool(self._settings["backlog_kib_s"]) and self.queue.next_backlog() is not None
-
-    def _may_send_backlog(self) -> bool:
-        rate = self._settings["backlog_kib_s"] * 1024
-        if not rate:
-            return True
-        now = time.monotonic()
-        self._allowance = min(self._allowance + (now - self._allowed_at) * rate, rate)
-        self._allowed_at = now
-        return self._allowance >= 0
-
     def _set_state(self, state: str) -> None:
         if state != self.state:
-            self.state, self.since = state, time.monotonic()
+            self.state, self.since_us = state, self._clock.now_us()
             log.info("uplink %s is %s", self.name, state)
 
     def statistics(self) -> dict[str, Any]:
         """Return state, counts and the last error."""
         return {
             "name": self.name,
+            "required": self.is_required,
             "state": self.state,
-            "since_age_ms": int((time.monotonic() - self.since) * 1000),
+            "since_age_ms": (self._clock.now_us() - self.since_us) // 1000,
             "last_error": self.last_error or None,
             "connects": self.connects,
             **self.queue.counts(self._store.following),
         }
 
 
-class _Client(aiomqtt.Client):
-    """aiomqtt with what it hides: a line that ended, what an MQTT 5 broker refuses or limits."""
-
-    refusal = ""
-    bundle_bytes_max = BUNDLE_BYTES_MAX
-
-    def on_end(self, callback: Callable[[], None]) -> None:
-        """Call back when the line ends; aiomqtt lets a publish wait for its timeout."""
-        self._disconnected.add_done_callback(lambda _: callback())
-
-    def check(self) -> None:
-        """Raise why the line ended, if it did."""
-        if self._disconnected.done():
-            ended = aiomqtt.MqttError("the broker ended the connection")
-            raise self._disconnected.exception() or ended
-
-    def _on_connect(self, *details: Any) -> None:
-        properties = details[4] if len(details) > 4 else None  # after client, .., reason code
-        size_max = getattr(properties, "MaximumPacketSize", BUNDLE_BYTES_MAX + MESSAGE_OVERHEAD)
-        self.bundle_bytes_max = min(BUNDLE_BYTES_MAX, size_max - MESSAGE_OVERHEAD)
-        super()._on_connect(*details)
-
-    def _on_publish(self, *details: Any) -> None:
-        reason_code = details[3]  # after client, userdata, message identifier
-        if reason_code.is_failure:
-            self.refusal = str(reason_code)
-        super()._on_publish(*details)
+def _ignored(number: int, code: int, reason: str) -> None:
+    """Answers of a line that is gone."""

@@ -25,3 +25,9 @@ UPDATE meta SET crc = row_crc('meta', key, value);
 -- hash before it. body: a JSON array of the kind's fields.
 CREATE TABLE ledger (sequence INTEGER PRIMARY KEY, at_utc_us INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
                      hash BLOB NOT NULL);
+
+-- Frames that an uplink's platform refused for their own sake (hub.dead_letters). retry: an operator wants another try;
+-- it is outside of the checksum.
+CREATE TABLE dead_letter (uplink TEXT, lane INTEGER, sequence INTEGER, reason TEXT NOT NULL, tries INTEGER NOT NULL,
+                          at_utc_us INTEGER NOT NULL, frame BLOB NOT NULL, crc INTEGER,
+                          retry INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (uplink, lane, sequence));

@@ -4,6 +4,12 @@ from hub.relay.queue import RelayQueue
 from protocols.vocabulary import LANE_ALERT, LANE_STATE, LANE_WAVE
 
 
+def counts(**known: int) -> dict[str, int]:
+    """Return what counts() says, all that is not named being 0."""
+    names = ("delivered", "evicted", "dead_lettered", "live", "backlog", "in_flight")
+    return {name: known.get(name, 0) for name in names}
+
+
 def test_what_waited_while_the_line_was_down_is_backlog_and_new_data_is_live() -> None:
     queue = RelayQueue([])
     assert queue.counts([0, 0, 5, 0])["backlog"] == 5
@@ -29,37 +35,58 @@ def test_what_was_in_flight_when_the_line_broke_is_sent_again_from_there() -> No
     queue.line_up([0, 0, 0, 0])
     first = queue.take(LANE_STATE, 0, 3, False)
     queue.take(LANE_STATE, 3, 6, False)
-    assert queue.acknowledge(first)
+    queue.acknowledge(first)
     queue.line_down()
     queue.line_up([0, 0, 6, 0])
     assert queue.next_backlog() == (LANE_STATE, 3, 6)
-    assert queue.counts([0, 0, 6, 0]) == {
-        "delivered": 3, "evicted": 0, "live": 0, "backlog": 3, "in_flight": 0,
-    }  # fmt: skip
+    assert queue.counts([0, 0, 6, 0]) == counts(delivered=3, backlog=3)
 
 
-def test_an_acknowledgement_that_overtakes_another_moves_no_cursor() -> None:
+def test_an_acknowledgement_that_overtakes_another_leaves_that_one_wanted() -> None:
     queue = RelayQueue([])
     queue.line_up([0, 0, 0, 0])
     first = queue.take(LANE_STATE, 0, 3, False)
     second = queue.take(LANE_STATE, 3, 6, False)
-    assert not queue.acknowledge(second)
+    queue.acknowledge(second)
     assert queue.floor(LANE_STATE) == 0
-    assert queue.acknowledge(first)
+    assert queue.next_backlog() is None  # it is on its way
+    queue.acknowledge(first)
     assert queue.floor(LANE_STATE) == 6
 
 
-def test_what_is_gone_from_the_store_is_evicted_once_even_if_the_line_breaks_before() -> None:
+def test_what_the_store_evicts_on_the_way_is_settled_by_how_its_way_ends() -> None:
     queue = RelayQueue([])
     queue.line_up([0, 0, 10, 0])
-    queue.take(LANE_STATE, 0, 2, True)  # never acknowledged
-    queue.skip(LANE_STATE, 2, 6, True)
+    arrives = queue.take(LANE_STATE, 0, 2, True)
+    queue.take(LANE_STATE, 2, 5, True)
+    queue.evicted(LANE_STATE, 0, 7)
+    assert queue.counts([0, 0, 10, 0]) == counts(evicted=2, backlog=8, in_flight=2)
+    queue.acknowledge(arrives)
+    assert queue.counts([0, 0, 10, 0]) == counts(delivered=2, evicted=2, backlog=6, in_flight=1)
     queue.line_down()
-    queue.line_up([0, 0, 10, 0])
-    queue.skip(LANE_STATE, 0, 6, True)
-    assert queue.counts([0, 0, 10, 0]) == {
-        "delivered": 0, "evicted": 6, "live": 0, "backlog": 4, "in_flight": 0,
-    }  # fmt: skip
+    assert queue.counts([0, 0, 10, 0]) == counts(delivered=2, evicted=5, backlog=3)
+
+
+def test_an_eviction_above_live_data_makes_what_waits_below_it_backlog() -> None:
+    queue = RelayQueue([])
+    queue.line_up([0, 0, 0, 0])
+    queue.evicted(LANE_WAVE, 4, 8)
+    assert queue.next_backlog() == (LANE_WAVE, 0, 4)
+    assert queue.next_live([0, 0, 0, 9]) == (LANE_WAVE, 8, 9)
+    assert queue.counts([0, 0, 0, 9]) == counts(evicted=4, backlog=4, live=1)
+
+
+def test_what_is_refused_is_backlog_and_a_dead_letter_is_counted_as_one() -> None:
+    queue = RelayQueue([])
+    queue.line_up([0, 0, 0, 0])
+    queue.refuse(queue.take(LANE_STATE, 0, 3, False))
+    assert queue.next_live([0, 0, 3, 0]) is None
+    assert queue.next_backlog([(LANE_STATE, 0, 1)]) == (LANE_STATE, 1, 3)
+    queue.dead_letter(LANE_STATE, 1)
+    assert queue.counts([0, 0, 3, 0]) == counts(dead_lettered=1, backlog=2)
+    assert queue.next_backlog() == (LANE_STATE, 0, 1)
+    queue.revive(LANE_STATE)
+    assert queue.counts([0, 0, 3, 0]) == counts(delivered=1, backlog=2)
 
 
 def test_several_outages_leave_several_ranges_that_are_sent_oldest_first() -> None:
