@@ -2,6 +2,9 @@
 
     python -m tests.mutate [driver ...] [--limit N] [--report build/mutants.json]
 
+What drivers share (a file beside them that is none, such as `pace`) is broken like them, and must
+be noticed by its own tests or by those of a driver that imports it.
+
 A mutant is one change of the syntax tree: a comparison turned round, an arithmetic operator or a
 constant changed, a condition negated, a statement left out. The driver's own tests and its row of
 tests/simulators/test_every_pair.py (on the simulated board) run against it in a process of their
@@ -41,6 +44,11 @@ EVERY_PAIR = "tests/simulators/test_every_pair.py"
 OTHERS = (
     *("test_config.py", "test_chips_adafruit.py", "test_chips_figures.py", "test_every_pair.py"),
     *("test_on_blinka_cpython.py", "test_on_micropython_cpython.py", "test_sensor_view.py"),
+)
+SHARED = sorted(
+    path.stem
+    for path in (REPOSITORY / "agent/drivers").glob("*.py")
+    if path.stem not in (*DRIVERS, "__init__", "errors")
 )
 TIMEOUT_S = 60
 SURVIVORS_SHARE_MAX = 0.3
@@ -135,7 +143,6 @@ def _apply(node: ast.AST, what: str) -> None:
 
 def files_of(driver: str) -> list[str]:
     """Return the test files that speak of a driver, the table of all pairs last."""
-    module = DRIVERS[driver].split(":")[0].rsplit(".", 1)[1]
     files = [
         file for file in own_files() if file.startswith(("tests/agent/", "tests/simulators/"))
     ]
@@ -144,11 +151,31 @@ def files_of(driver: str) -> list[str]:
         for file in files
         if (
             Path(file).name.startswith("test_")
-            and f'"{driver}"' in (REPOSITORY / file).read_text(encoding="utf-8")
+            and any(
+                f'"{user}"' in (REPOSITORY / file).read_text("utf-8") for user in users_of(driver)
+            )
         )
-        or Path(file).name.startswith(f"test_{module}")
+        or Path(file).stem == f"test_{driver}"
     ]
     return [file for file in named if not _is_slow(file)] + [EVERY_PAIR]
+
+
+def file_of(driver: str) -> str:
+    """Return its file. Drivers are named as their modules."""
+    return f"agent/drivers/{driver}.py"
+
+
+def users_of(driver: str) -> list[str]:
+    """Return the drivers that it is part of: itself, or those whose file imports it."""
+    if driver in DRIVERS:
+        return [driver]
+    wanted = f"from agent.drivers.{driver} import"
+    files = {user: (REPOSITORY / file_of(user)).read_text("utf-8") for user in [*DRIVERS, *SHARED]}
+    users = [user for user in DRIVERS if wanted in files[user]]
+    for between in SHARED:
+        if between != driver and wanted in files[between]:
+            users += users_of(between)
+    return sorted(set(users))
 
 
 def _is_slow(file: str) -> bool:
@@ -159,7 +186,8 @@ def _is_slow(file: str) -> bool:
 def survives(copy_of_tree: Path, driver: str, tests: list[str]) -> bool:
     """Whether all tests pass there. What runs into the time limit counts as fallen."""
     # Of the table, the driver's rows on the quickest body.
-    chosen = f"not test_every_pair or (simulated and {driver})"
+    users = " or ".join(users_of(driver))
+    chosen = f"not test_every_pair or (simulated and ({users}))"
     return _run_tests(copy_of_tree, [*tests, "-k", chosen]) == 0
 
 
@@ -176,7 +204,7 @@ def _run_tests(folder: Path, arguments: list[str]) -> int | None:
 
 def check(driver: str, limit: int | None) -> dict[str, Any]:
     """Break one driver; return counts and survivors."""
-    file = DRIVERS[driver].split(":")[0].replace(".", "/") + ".py"
+    file = file_of(driver)
     code = (REPOSITORY / file).read_text(encoding="utf-8")
     mutants = list(mutants_of(code))
     if limit is not None and limit < len(mutants):
@@ -213,11 +241,11 @@ def main() -> int:
     parser.add_argument("--limit", type=int, help="at most so many mutants of each")
     parser.add_argument("--report", type=Path, help="write the result as JSON to this file")
     options = parser.parse_args()
-    unknown = set(options.drivers) - set(DRIVERS)
+    unknown = set(options.drivers) - {*DRIVERS, *SHARED}
     if unknown:
-        parser.error(f"no driver {sorted(unknown)}; there are: {', '.join(DRIVERS)}")
+        parser.error(f"no {sorted(unknown)}; there are: {', '.join([*DRIVERS, *SHARED])}")
     results = []
-    for driver in options.drivers or DRIVERS:
+    for driver in options.drivers or [*DRIVERS, *SHARED]:
         result = check(driver, options.limit)
         results.append(result)
         _print(result)
