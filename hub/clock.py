@@ -1,19 +1,17 @@
-"""Device clocks on UTC, from authenticated time exchanges. No wall clock is trusted or waited for.
+"""The clocks of the hub's machine, behind a port that a test may stand in for.
 
-Each exchange brackets one reading of a device's boot clock between two readings of the hub's
-monotonic clock. The middle is the estimate, half the round trip the uncertainty; the narrowest
-recent bracket wins. UTC is then the hub's own: a jump of it moves what is said from then on and
-nothing that is stored, for frames carry only the device's time.
+No wall clock is trusted or waited for: UTC is only shown and sent along (hub.timekeeping).
 """
 
+import ctypes
+import functools
 import time
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
-DRIFT_PPM_MAX = 100  # of a board's crystal; an old bracket widens by this
-# A clock record is made when the estimate moved by more than this and its uncertainty, or is old.
-MOVED_US_MIN = 1000
-REPEAT_US = 600_000_000
+MACHINE_RUN = Path("/proc/sys/kernel/random/boot_id")
+TIME_ERROR = 5  # adjtimex(2): nobody disciplines the clock
+STA_UNSYNC = 0x40
 
 
 class Clock(Protocol):
@@ -25,6 +23,14 @@ class Clock(Protocol):
 
     def utc_us(self) -> int:
         """Return UTC as the machine has it, in us since 1970; may jump, may be wrong."""
+        ...
+
+    def is_synchronised(self) -> bool:
+        """Tell whether a time source keeps UTC right, as far as the machine knows."""
+        ...
+
+    def run(self) -> str:
+        """Return the name of the monotonic clock's run: another one after the machine started."""
         ...
 
 
@@ -39,62 +45,36 @@ class HostClock:
         """Return the wall clock."""
         return time.time_ns() // 1000
 
+    def is_synchronised(self) -> bool:
+        """Return what the kernel says (adjtimex); False where it does not say."""
+        state = _Timex()
+        function = _adjtimex()
+        if function is None or function(ctypes.byref(state)) in (-1, TIME_ERROR):
+            return False
+        return not state.status & STA_UNSYNC
 
-@dataclass
-class ClockRow:
-    """device_us on a boot's clock was hub_us on the hub's, to within uncertainty_us."""
-
-    device_us: int
-    hub_us: int
-    uncertainty_us: int
-    recorded_offset_us: int | None = None
-    recorded_at_us: int = 0
-
-    def offset_us(self) -> int:
-        """Return hub time minus device time."""
-        return self.hub_us - self.device_us
+    def run(self) -> str:
+        """Return the kernel's name of its run; empty where there is none, as on a Mac."""
+        try:
+            return MACHINE_RUN.read_text().strip()
+        except OSError:
+            return ""
 
 
-class Clocks:
-    """All devices' clocks."""
+class _Timex(ctypes.Structure):
+    """struct timex of adjtimex(2), as far as `status`; modes = 0 asks and sets nothing."""
 
-    def __init__(self) -> None:
-        self._rows: dict[tuple[str, int], ClockRow] = {}
+    _fields_ = [
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_long * 32),
+    ]
 
-    def exchange(
-        self, key: tuple[str, int], device_us: int, sent_us: int, received_us: int
-    ) -> ClockRow | None:
-        """Take one time exchange; return the row when it is worth a clock record.
 
-        key: (device, boot). sent_us, received_us: hub monotonic times around the device's reading.
-        """
-        half_us = (received_us - sent_us + 1) // 2
-        row = self._rows.get(key)
-        if row is None:
-            row = self._rows[key] = ClockRow(device_us, sent_us + half_us, half_us)
-        else:
-            aged_us = row.uncertainty_us + (received_us - row.hub_us) * DRIFT_PPM_MAX // 1_000_000
-            if half_us <= aged_us:
-                row.device_us = device_us
-                row.hub_us = sent_us + half_us
-                row.uncertainty_us = half_us
-        return row if self._is_news(row, received_us) else None
-
-    def _is_news(self, row: ClockRow, now_us: int) -> bool:
-        if row.recorded_offset_us is not None:
-            moved_us = abs(row.offset_us() - row.recorded_offset_us)
-            is_old = now_us - row.recorded_at_us > REPEAT_US
-            if moved_us <= max(MOVED_US_MIN, row.uncertainty_us) and not is_old:
-                return False
-        row.recorded_offset_us, row.recorded_at_us = row.offset_us(), now_us
-        return True
-
-    def hub_us(self, key: tuple[str, int], device_us: int) -> int | None:
-        """Return the hub's monotonic time of a device time; None while the clock is unknown."""
-        row = self._rows.get(key)
-        return None if row is None else device_us + row.offset_us()
-
-    def uncertainty_us(self, key: tuple[str, int]) -> int | None:
-        """Return how far off the clock may be."""
-        row = self._rows.get(key)
-        return None if row is None else row.uncertainty_us
+@functools.cache
+def _adjtimex() -> "ctypes._NamedFuncPointer | None":
+    return getattr(ctypes.CDLL(None), "adjtimex", None)

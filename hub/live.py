@@ -10,8 +10,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from hub.clock import Clocks
 from hub.config import Device
+from hub.device_clocks import Clocks
 from hub.timekeeping import Timekeeper
 from protocols.batch import Batch
 

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Any
 
-from hub.clock import Clock, Clocks, HostClock
+from hub.audit import Audit
+from hub.clock import Clock, HostClock
 from hub.config import Config
 from hub.console.server import serve
-from hub.ingest import Exchange, Ingest
+from hub.ingest import Ingest
 from hub.links.tcp import listen
 from hub.live import Live
 from hub.modes import Change, Modes
@@ -20,17 +21,15 @@ from hub.rules import AGE_US_MAX, Finding, make_rules
 from hub.rules.finding import INFO, LEVEL_NAMES
 from hub.sender import HubSender
 from hub.store import Group, Store
-from hub.timekeeping import Timekeeper
+from hub.timing import Timing
 from protocols.batch import Batch, decode_batch
 from protocols.errors import RemoteProtocolError
 from protocols.vocabulary import (
     COMMAND_MODE,
     KIND_BATCH,
-    KIND_CLOCK,
     KIND_MODE,
     KIND_NOTICE,
     LANE_ALERT,
-    LANE_STATE,
     MODE_NAMES,
 )
 
@@ -47,19 +46,19 @@ class Hub:
     def __init__(self, config: Config, clock: Clock | None = None) -> None:
         self.config = config
         self.clock = clock or HostClock()
-        self.time = Timekeeper(self.clock)
         tables = config.tables
         self.store = Store(config.data, tables["store"]["size_max_mib"] << 20)
-        self.clocks = Clocks()
-        self.live = Live(config.devices, self.clocks, self.time)
+        self.sender = HubSender(config.id, config.secret, self.store)
+        self.timing = Timing(config.id, self.clock, self.store, self.sender)
+        self.live = Live(config.devices, self.timing.clocks, self.timing.time)
         self.rules = make_rules(tables)
         self.modes = Modes(
             int(self.store.meta.get("mode", 0)),
             bool(self.store.meta.get("drill", 0)),
             tables["mode"]["dwell_s"],
         )
-        self.mode_since_us = int(self.store.meta.get("mode_since_us", self.clock.utc_us()))
-        self.sender = HubSender(config.id, config.secret, self.store)
+        self._mode_set_us: int | None = None
+        self.audit = Audit(self.store, self.sender, self.clock)
         self.ingest = Ingest(
             self.store,
             config.devices,
@@ -83,8 +82,11 @@ class Hub:
         now_us = self.clock.now_us
         ingest.may_show = lambda: self.live.may_decode(now_us())
         ingest.on_frames = lambda device, count: self.live.frames(device, count, now_us())
-        ingest.on_time = self._timed
+        ingest.on_time = self.timing.exchanged
+        self.timing.on_jump = self._jumped
         ingest.on_hello = self._greeted
+        ingest.on_gap = self.audit.device_gap
+        self.audit.started(self.config)
         self.store.on_commit.append(self._read)
         if self.uplinks:
             self.store.floor = lambda lane: min(one.queue.floor(lane) for one in self.uplinks)
@@ -93,17 +95,6 @@ class Hub:
         state = self.live.states[device]
         state.boot, state.firmware = hello["boot"], hello["firmware"]
         state.reset_cause = hello["reset_cause"]
-
-    def _timed(self, device: str, boot: int, exchange: Exchange) -> None:
-        device_us, sent_us, received_us = exchange
-        row = self.clocks.exchange((device, boot), device_us, sent_us, received_us)
-        if row is None:
-            return
-        utc_us = self.time.utc_us(row.hub_us)
-        self.store.save_clock((device, boot, row.device_us, utc_us, row.uncertainty_us, 0))
-        fields = {"device": device, "boot": boot, "device_us": row.device_us, "utc_us": utc_us,
-                  "uncertainty_us": row.uncertainty_us, "rate_ppb": 0}  # fmt: skip
-        self.sender.record(KIND_CLOCK, LANE_STATE, received_us, fields)
 
     def _read(self, group: Group) -> None:
         """Behind the commit: decode what somebody wants, judge it."""
@@ -128,7 +119,7 @@ class Hub:
     def _newest_us(self, device: str, batch: Batch) -> int | None:
         """Return when the newest reading was taken; None where nobody can know."""
         ends_us = [series.time_us(len(series.values) - 1) for series in batch.series or ()]
-        return self.clocks.hub_us((device, batch.boot), max(ends_us)) if ends_us else None
+        return self.timing.clocks.hub_us((device, batch.boot), max(ends_us)) if ends_us else None
 
     def _judge(self, findings: list[Finding], now_us: int) -> None:
         for finding in findings:
@@ -145,10 +136,11 @@ class Hub:
     def _changed(self, change: Change, now_us: int) -> None:
         log.info("mode %s%s: %s: %s", MODE_NAMES[change.mode], " (drill)" if change.drill else "",
                  change.actor, change.reason)  # fmt: skip
-        self.mode_since_us = self.clock.utc_us()
+        self._mode_set_us = now_us
+        self.audit.mode(change)
         self.store.save_meta("mode", change.mode)
         self.store.save_meta("drill", int(change.drill))
-        self.store.save_meta("mode_since_us", self.mode_since_us)
+        self.store.save_meta("mode_since_us", self.mode_since_us())
         fields = {
             "mode": change.mode,
             "drill": change.drill,
@@ -170,16 +162,26 @@ class Hub:
         }
         self.sender.record(KIND_NOTICE, LANE_ALERT, now_us, fields)
 
+    def mode_since_us(self) -> int:
+        """Return when the mode was set; before this start, on UTC as it was then."""
+        if self._mode_set_us is not None:
+            return self.timing.time.utc_us(self._mode_set_us)
+        return int(self.store.meta.get("mode_since_us", self.timing.time.utc_us(self._started_us)))
+
+    def _jumped(self, texts: tuple[str, str]) -> None:
+        self._notice(INFO, "clock", texts, self.clock.now_us())
+
     def tick(self) -> None:
         """What is due by time; once a second."""
         now_us = self.clock.now_us()
-        self.time.watch()
+        self.timing.tick(now_us)
         self.ingest.tick(now_us)
         for rule in self.rules:
             self._judge(rule.tick(now_us, self.clock.utc_us()), now_us)
         change = self.modes.tick(now_us)
         if change is not None:
             self._changed(change, now_us)
+        self.audit.tick()
 
     async def watch(self) -> None:
         """Call tick once a second."""
@@ -200,9 +202,10 @@ class Hub:
         return {
             "hub": {"id": self.config.id, "version": version("hinomi"), "boot": self.sender.boot,
                     "uptime_s": (now_us - self._started_us) // 1_000_000,
-                    "utc_us": self.clock.utc_us()},
+                    "utc_us": self.timing.time.utc_us(now_us),
+                    **self.timing.statistics()},
             "mode": {"mode": self.modes.name(), "drill": self.modes.drill,
-                     "since_utc_us": self.mode_since_us,
+                     "since_utc_us": self.mode_since_us(),
                      "actor": self.modes.actor, "reason": self.modes.reason},
             "devices": live.devices(set(self.ingest.peers), now_us),
             "uplinks": uplinks,

@@ -1,7 +1,8 @@
 """What the page shows: newest values stay newest, old ones are never shown as current."""
 
-from hub.clock import Clocks, HostClock
+from hub.clock import HostClock
 from hub.config import Device
+from hub.device_clocks import Clocks
 from hub.live import CURRENT_US_MIN, DECODES_PER_S_MAX, SILENT_US, Live
 from hub.timekeeping import Timekeeper
 from tests.hub.batches import S, batch

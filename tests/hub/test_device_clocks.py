@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.clock import DRIFT_PPM_MAX, MOVED_US_MIN, REPEAT_US, Clocks
+from hub.device_clocks import DRIFT_PPM_MAX, MOVED_US_MIN, REPEAT_US, Clocks
 from tests.hub.batches import S
 
 KEY = ("river-1", 3)
