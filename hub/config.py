@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hub.rules import LISTS as RULE_LISTS
 from hub.rules import ROWS as RULE_ROWS
 from hub.settings import Document, Row, SettingsError, commented
 from protocols.limits import DEVICE_NAME_SIZE_MAX, KEY_SIZE
@@ -49,7 +48,7 @@ ROWS = (
     Row("uplink", "user", "", "",
         "MQTT user; empty for none. Its password: environment HINOMI_UPLINK_PASSWORD.", 0),
 )  # fmt: skip
-LISTS = ("uplink", *RULE_LISTS)
+LISTS = ("uplink",)
 
 DEVICE_ROWS = (
     Row("device", "name", None, "", "Name of the device.", 1, DEVICE_NAME_SIZE_MAX),
