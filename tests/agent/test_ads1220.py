@@ -20,14 +20,18 @@ class Board:
         self.code = b"\x00\x00\x00"
         self.level = 1
         self.sent: list[bytes] = []
+        self.codes: list[bytes] = []  # of the next conversions; then `code` again
+        self.silence = b"\xff"  # what nobody says
         self.answers = True
         self.clock = self
+        self.slept_us: list[int] = []
 
     def sleep_us(self, duration_us: int) -> None:
-        pass
+        self.slept_us.append(duration_us)
 
     def spi(self, bus: int, cs: int, baudrate: int, mode: int) -> "Board":
         assert (bus, cs, mode) == (0, 5, 1)
+        assert baudrate <= 6_600_000  # a period of 150 ns at least (section 6.6)
         return self
 
     def pin(self, number: int, mode: str, pull: str) -> "Board":
@@ -41,7 +45,7 @@ class Board:
         self.sent.append(bytes(out))
         command = out[0]
         if not self.answers:
-            into[:] = b"\xff" * len(into)
+            into[:] = self.silence * len(into)
         elif command == 0x06:
             self.registers = bytearray(4)
         elif command == 0x43:
@@ -49,7 +53,8 @@ class Board:
         elif command == 0x23:
             into[1:] = self.registers
         elif command == 0x10:
-            into[1:] = self.code
+            assert out == b"\x10\0\0\0"
+            into[1:] = self.codes.pop(0) if self.codes else self.code
 
 
 def started(**changes: int) -> "tuple[Board, Ads1220]":
@@ -141,7 +146,10 @@ def test_a_reading_counts_only_if_the_chip_has_its_settings_after_it() -> None:
 def test_nobody_and_another_chip_are_told_apart() -> None:
     board = Board()
     board.answers = False
-    assert "nothing answers" in error_of(Ads1220(board, SETTINGS).start).cause
+    for board.silence in (b"\xff", b"\x00"):
+        assert "nothing answers" in error_of(Ads1220(board, SETTINGS).start).cause
+    board.silence = b"\x5a"
+    assert "not an ADS1220" in error_of(Ads1220(board, SETTINGS).start).cause
 
 
 def test_silence_and_losses_are_seen() -> None:
@@ -176,3 +184,21 @@ def test_self_test_wants_a_small_offset_and_a_reference() -> None:
     assert board.registers == b"\x0e\x04\x50\x00"
     sensor.stop()
     assert board.sent[-1] == b"\x02"
+
+
+def test_self_test_takes_the_edges_of_offset_and_reference() -> None:
+    for offset, reference, passes in (
+        (16_384, 768_000, True),
+        (-16_384, 768_000, True),
+        (16_385, 768_000, False),
+        (-16_385, 768_000, False),
+        (0, 767_999, False),
+    ):
+        board, sensor = started()
+        board.codes = [(code & 0xFFFFFF).to_bytes(3, "big") for code in (offset, reference)]
+        assert sensor.self_test() == passes
+
+
+def test_the_chip_gets_the_time_to_begin() -> None:
+    board, _ = started()
+    assert sum(board.slept_us) >= 58  # 50 us and 32 periods of 4.096 MHz

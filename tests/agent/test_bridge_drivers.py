@@ -43,6 +43,7 @@ class RegisterBoard:
     def readfrom_mem_into(self, addr: int, register: int, buf: bytearray) -> None:
         if self.fault:
             raise OSError(self.fault)
+        assert len(buf) == len(self.registers[register])
         buf[:] = self.registers[register]
 
     def writeto_mem(self, addr: int, register: int, buf: bytes) -> None:
@@ -125,6 +126,43 @@ def test_strain_is_configured_calibrated_and_read() -> None:
     assert read_one(sensor) == -16
     board.registers = {0x00: b"\x08"}
     assert "lost its settings" in error_of(lambda: read_one(sensor)).cause
+
+
+def test_strain_tells_only_its_own_bits() -> None:
+    board = RegisterBoard({0x00: b"\x9e", 0x1F: b"\x0f", 0x02: b"\x20"})
+    sensor = driver(board, "nau7802", i2c=0, rate_mhz=40_000)
+    sensor.start()
+    board.registers = {0x00: b"\x97", 0x02: b"\x23"}  # neither fresh nor failed
+    assert read_one(sensor) is None
+    board.registers[0x02] = b"\x28"
+    sensor._is_calibrating = True
+    assert "could not calibrate" in error_of(lambda: read_one(sensor)).cause
+
+
+def test_an_amplifier_without_power_is_waited_for_ten_times() -> None:
+    board = RegisterBoard({0x00: b"\x97", 0x1F: b"\x0f"})  # every bit but the one
+    error = error_of(driver(board, "nau7802", i2c=0, rate_mhz=40_000).start)
+    assert "does not power up" in error.cause
+    assert board.clock.time_us == 10_000
+
+
+def test_self_test_of_the_amplifier_is_at_its_fastest_and_leaves_it_as_it_was() -> None:
+    for code, passes in (
+        (b"\x00\x00\x00", True),
+        (b"\x7f\xff\xfe", True),
+        (b"\x7f\xff\xff", False),
+        (b"\x80\x00\x01", True),
+        (b"\x80\x00\x00", False),
+    ):
+        board = RegisterBoard({0x00: b"\x9e", 0x1F: b"\x0f", 0x02: b"\x20", 0x12: code})
+        sensor = driver(board, "nau7802", i2c=0, rate_mhz=40_000)
+        assert sensor.self_test() == passes
+        begun = [at for at, said in enumerate(board.written) if said == (0x00, b"\x01")]
+        assert len(begun) == 2 and begun[0] == 0  # begun anew before and after
+        rates = [data for register, data in board.written if register == 0x02]
+        assert rates == [b"\x24", b"\x74", b"\x24"]
+        sensor.stop()
+        assert board.written[-1] == (0x00, b"\x00")
 
 
 def test_displacement_is_configured_and_counted_from_its_zero() -> None:

@@ -261,3 +261,38 @@ def test_address_that_is_none_is_refused() -> None:
             assert False
         except ValueError as error:
             assert "no address" in str(error)
+
+
+def test_self_test_ends_the_conversion_that_goes_on() -> None:
+    board, sensor, out = started(every_ms=1000)
+    assert sensor.read(out, 0) == 0
+    assert sensor.self_test()
+    assert sensor.read(out, 800 * MS_US) == 0
+    assert board.said[-1] == MATCH + b"\x44"  # another one begins
+    assert sensor.read(out, 1600 * MS_US) == 1
+    assert sensor.overflows == 0
+
+
+def test_a_bus_that_says_its_remedy_is_heard() -> None:
+    class RefusingBoard(BusBoard):
+        error = OSError(ENODEV)
+        is_open = True
+
+        def onewire(self, number: int) -> BusBoard:
+            if not self.is_open:
+                raise self.error
+            return self
+
+        def write(self, buf: bytes) -> None:
+            if len(buf) == 3:
+                raise self.error
+            super().write(buf)
+
+    board = RefusingBoard()
+    for is_open, words in ((True, "cannot be set up"), (False, "no 1-Wire bus")):
+        board.is_open = is_open
+        board.error = OSError(ENODEV)
+        error = error_of(driver(board).start)
+        assert words in error.cause and len(error.remedy) > 10
+        board.error = OSError(ENODEV, "Do this.")
+        assert error_of(driver(board).start).remedy == "Do this."

@@ -207,3 +207,46 @@ def test_second_start_begins_anew_without_a_loss() -> None:
     board.pending += rmc("120000.00") + gga("120000.00")
     assert sensor.read(out, 61 * SECOND_US) == 1
     assert sensor.overflows == 0
+
+
+def test_speeds_and_heights_up_to_the_limits_are_read() -> None:
+    for knots, mm_per_s in (("250.000", 128_611), ("290.000", 149_188), ("291.578", 150_000)):
+        found = read_after(rmc("120000.00", speed=knots) + gga("120000.00"))
+        assert found[3] == mm_per_s
+    assert read_after(rmc("120000.00", speed="291.580") + gga("120000.00")) == []
+    for height, height_cm in (("-1000.00", -100_000), ("10000.00", 1_000_000)):
+        assert read_after(rmc("120000.00") + gga("120000.00", height=height))[2] == height_cm
+    for height in ("-1000.01", "10000.01"):
+        assert read_after(rmc("120000.00") + gga("120000.00", height=height)) == []
+
+
+def test_sentences_may_end_after_the_last_field_that_is_read() -> None:
+    short_gga = "GNGGA,120000.00,3539.12345,N,13944.54321,E,1,09,1.0,38.4"
+    short_rmc = "GNRMC,120000.00,A,3539.12345,N,13944.54321,E,10.000,,231126"
+    assert len(read_after(sentence(short_gga) + sentence(short_rmc))) == 6
+
+
+def test_a_receiver_that_hangs_at_midnight_hangs_as_well() -> None:
+    board, sensor, out = started()
+    for second in range(6):
+        board.pending += rmc("000000.00") + gga("000000.00")
+        sensor.read(out, second * SECOND_US)
+    board.pending += rmc("000000.00") + gga("000000.00")
+    assert "nothing readable and new" in error_of(sensor, 5 * SECOND_US + 1).cause
+
+
+def test_half_a_sentence_does_not_outlive_a_start() -> None:
+    board, sensor, out = started()
+    whole = rmc("120000.00")
+    board.pending += gga("120000.00") + whole[:20]
+    sensor.read(out, 0)
+    sensor.start()
+    board.pending += gga("120000.00") + whole[20:]
+    assert sensor.read(out, SECOND_US) == 0
+    sensor.start()
+    board.pending += whole[:20]
+    sensor.read(out, 2 * SECOND_US)
+    sensor.start()
+    board.pending += whole[20:] + gga("120000.00")
+    assert sensor.read(out, 3 * SECOND_US) == 0
+    assert not sensor.sentence_errors

@@ -38,6 +38,7 @@ class Chip:
         return int(self.bits[self.pulses - 1]) if self.pulses <= len(self.bits) else 1
 
     def set(self, value: int) -> None:
+        assert value in (0, 1)
         self.pulses += value
         self.clock_level = value
 
@@ -191,3 +192,42 @@ def test_stop_leaves_the_clock_high() -> None:
     board, sensor = started()
     sensor.stop()
     assert board.chip.clock_level == 1
+
+
+def test_three_spacings_are_late_but_no_restart() -> None:
+    for late_us, overflows in ((300_000, 0), (300_001, 1)):
+        board, sensor = started()
+        out = array("i", [0])
+        board.convert(5)
+        assert sensor.read(out, 0) == 1
+        board.chip.level = 1
+        for now_us in range(50_000, late_us - 30_000, 50_000):
+            assert sensor.read(out, now_us) == 0
+        # All polls were in time but the last two, so that only the time since the reading tells.
+        sensor._conversions.restart(100_000)
+        board.convert(5)
+        assert sensor.read(out, late_us) == 1
+        assert sensor.overflows == overflows
+
+
+def test_what_came_before_a_start_is_nobodys_loss() -> None:
+    board, sensor = started()
+    out = array("i", [0])
+    board.convert(5)
+    assert sensor.read(out, 0) == 1
+    assert sensor.read(out, 50_000) == 1
+    board.chip.level = 1
+    sensor.start()
+    board.convert(5)
+    assert sensor.read(out, 5_000_000) == 1
+    assert sensor.overflows == 0
+
+
+def test_what_came_before_the_choice_of_the_gain_is_nobodys_loss() -> None:
+    board, sensor = started(64)
+    out = array("i", [0])
+    board.convert(5)
+    assert sensor.read(out, 0) == 0
+    board.convert(5)
+    assert sensor.read(out, 400_000) == 1  # after it has settled
+    assert sensor.overflows == 0

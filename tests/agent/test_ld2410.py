@@ -175,3 +175,22 @@ def test_second_start_begins_anew_without_a_loss() -> None:
     board.pending += MAKERS
     assert sensor.read(out, 61 * SECOND_US) == 1
     assert sensor.overflows == 0
+
+
+def long_report(size: int) -> bytes:
+    """Return a report of engineering mode, as a later firmware might lengthen it."""
+    body = b"\x01" + report(1, 300)[7:17] + bytes(size - 13) + b"\x55\x00"
+    return MAKERS[:4] + bytes((size, 0)) + body + MAKERS[-4:]
+
+
+def test_longest_report_is_taken_and_a_longer_one_is_none() -> None:
+    assert read_after(long_report(64)) == ([1, 300, 0], 0)
+    assert read_after(long_report(65))[0] == []
+
+
+def test_samples_that_a_stall_swallowed_are_counted() -> None:
+    board, sensor, out = started()
+    for second, overflows in ((0, 0), (1, 0), (2, 0), (5, 1), (6, 1), (9, 2)):
+        board.pending += MAKERS
+        assert sensor.read(out, second * SECOND_US) == 1
+        assert sensor.overflows == overflows

@@ -53,7 +53,16 @@ def test_reader_joins_in_the_middle_of_a_line() -> None:
 
 
 def test_line_that_is_not_just_so_is_refused_and_counted() -> None:
-    for broken in (b"R123\r", b"R12345\r", b"R1?34\r", b"R1234\n", b"R-123\r", b"R 123\r"):
+    for broken in (
+        b"R123\r",
+        b"R12345\r",
+        b"R1?34\r",
+        b"R1:34\r",
+        b"R1/34\r",
+        b"R1234\n",
+        b"R-123\r",
+        b"R 123\r",
+    ):
         assert read_after(broken) == (0, 0, 1)
         assert read_after(broken + b"R1000\r") == (1, 3000, 1)
 

@@ -119,3 +119,15 @@ def test_one_sample_each_spacing_and_stalls_are_counted() -> None:
     assert sensor.overflows == 0
     assert sensor.read(out, 9_000_000) == 1
     assert sensor.overflows == 1
+
+
+def test_limit_is_a_thousand_millimetres_an_hour_and_two_tips() -> None:
+    # In 1000 s 278 um/s make 556 tips of 0.5 mm.
+    for tips, is_rain in ((558, True), (559, False)):
+        board, sensor, out = started(every_ms=1_000_000)
+        board.total = tips
+        try:
+            sensor.read(out, 1_000_000_000)
+            assert is_rain
+        except SensorError:
+            assert not is_rain
