@@ -48,10 +48,12 @@ def test_the_largest_image_fits_the_limits_of_a_manifest() -> None:
 
 
 def test_what_is_no_manifest_is_refused() -> None:
+    longer = items()
+    longer.append(0)
     for row in (
         [],
         items()[:-1],
-        [*items(), 0],
+        longer,
         items(form=2),
         items(form=True),
         items(boards=[]),
