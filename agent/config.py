@@ -39,17 +39,29 @@ SENSOR_ROWS = (
     ("personal", "bool", False, "true or false"),
     ("encoding", ["packed", "plain"], "packed", '"packed" or "plain"'),
     ("trigger", "table", ABSENT, "a table with peak_raw and hold_ms"),
+    ("detector", "table", ABSENT, "a table with sta_ms, lta_ms and so on"),
 )
 TRIGGER_ROWS = (
     ("peak_raw", (1, NUMBER_MAX), REQUIRED, "1 or more, in raw units of the sensor"),
     ("hold_ms", (100, 3_600_000), 1000, "100 to 3600000"),
 )
+DETECTOR_ROWS = (
+    ("sta_ms", (10, 60_000), 500, "10 to 60000"),
+    ("lta_ms", (100, 3_600_000), 30_000, "100 to 3600000, more than sta_ms"),
+    ("on_percent", (110, 3000), 400, "110 to 3000"),
+    ("off_percent", (100, 3000), 150, "100 to 3000, less than on_percent"),
+    ("pre_ms", (0, 60_000), 5000, "0 to 60000, as far as the ring of 1500 readings reaches"),
+    ("post_ms", (0, 60_000), 5000, "0 to 60000"),
+)
 POLICY_ROWS = (
     ("on", "bool", ABSENT, "true or false"),
+    ("waveform", "bool", ABSENT, "true or false"),
+    ("features", "bool", ABSENT, "true or false"),
     ("lane", (0, 3), ABSENT, "0 alert, 1 life, 2 state, 3 wave"),
     ("report_ms", (100, 86_400_000), ABSENT, "100 to 86400000"),
     ("every_ms", (10, 86_400_000), ABSENT, "10 to 86400000"),
     ("rate_mhz", (1, 4_000_000), ABSENT, "1 to 4000000"),
+    ("window_ms", (0, 60_000), ABSENT, "0 to 60000"),
 )
 
 _PIN = (0, 99)
@@ -223,7 +235,8 @@ class ConfigError(Exception):
 class SensorRow:
     """One sensor:
 
-    Name, lane, personal, plain; trigger: (peak_raw, hold_ms) or None; settings: for its driver.
+    Name, lane, personal, plain; trigger: (peak_raw, hold_ms) or None; detector: the checked table
+    or None; settings: for its driver.
     """
 
     def __init__(self, name: str, driver: str, row: "dict[str, Any]") -> None:
@@ -233,6 +246,7 @@ class SensorRow:
         self.personal = row["personal"]
         self.plain = row["encoding"] == "plain"
         self.trigger: tuple[int, int] | None = None
+        self.detector: dict[str, int] | None = None
         self.settings: dict[str, Any] = {}
 
 
@@ -303,7 +317,24 @@ def _sensor(table: "Any", where: str) -> SensorRow:
     if "trigger" in row:
         trigger = _checked(row["trigger"], TRIGGER_ROWS, where + "trigger.")
         sensor.trigger = (trigger["peak_raw"], trigger["hold_ms"])
+    if "detector" in row:
+        sensor.detector = _detector(row["detector"], sensor, where + "detector")
     return sensor
+
+
+def _detector(table: "Any", sensor: SensorRow, where: str) -> "dict[str, int]":
+    row = _checked(table, DETECTOR_ROWS, where + ".")
+    _check_waveform(sensor, where)
+    for low, high in (("sta_ms", "lta_ms"), ("off_percent", "on_percent")):
+        if row[low] >= row[high]:
+            raise ConfigError(where + "." + low, "is no less than " + high, "less")
+    return row
+
+
+def _check_waveform(sensor: SensorRow, where: str) -> None:
+    """Detectors and features are for what samples by itself, at a rate."""
+    if "rate_mhz" not in sensor.settings:
+        raise ConfigError(where, "means nothing to this sensor", "sensors with rate_mhz")
 
 
 def _check_bus(settings: "dict[str, Any]", rows: "tuple[Any, ...]", where: str) -> None:
@@ -337,6 +368,8 @@ def _policy_row(table: "Any", sensor: SensorRow, where: str) -> "dict[str, Any]"
         if key in row and key not in known:
             allowed = "settings of %s: %s" % (sensor.driver, ", ".join(known))
             raise ConfigError(where + key, "means nothing to this sensor", allowed)
+    if row.get("features") or not row.get("waveform", True):
+        _check_waveform(sensor, where[:-1])
     return row
 
 

@@ -6,7 +6,7 @@ A mode without a row for a sensor takes that of normal operation, key by key.
 from protocols.vocabulary import MODE_NAMES
 
 # Keys of a policy row that are the driver's own settings and differ by mode.
-PACE_KEYS = ("every_ms", "rate_mhz")
+PACE_KEYS = ("every_ms", "rate_mhz", "window_ms")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 class Rule:
     """What one mode means for one sensor.
 
-    on: it is sampled. lane. report_us: longest time that a reading waits for its batch. pace:
+    on: it is sampled. waveform: its samples are sent, features: what each report's window comes
+    to. lane. report_us: longest time that a reading waits for its batch. pace:
     settings of the driver that this mode overrides.
     """
 
     def __init__(self, row: "dict[str, Any]", lane: int) -> None:
         self.on: bool = row.get("on", True)
+        self.waveform: bool = row.get("waveform", True)
+        self.features: bool = row.get("features", False)
         self.lane: int = row.get("lane", lane)
         self.report_us: int = row["report_ms"] * 1000
         self.pace = {key: row[key] for key in PACE_KEYS if key in row}

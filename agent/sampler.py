@@ -66,9 +66,9 @@ class Sampler:
             if report.due_us <= now_us:
                 missed = (now_us - report.due_us) // report.interval_us
                 report.due_us += (missed + 1) * report.interval_us
-                self._close(report, now_us)
+                self._close(report, now_us, is_due=True)
             elif is_full:
-                self._close(report, now_us)
+                self._close(report, now_us, is_due=False)
             next_us = min(next_us, report.due_us)
         self._sealer.append_evictions(now_us)
         return next_us
@@ -85,7 +85,7 @@ class Sampler:
     def flush(self, now_us: int) -> None:
         """Frame all readings that wait."""
         for report in self._reports:
-            self._close(report, now_us)
+            self._close(report, now_us, is_due=True)
 
     def self_test(self, now_us: int) -> "list[str]":
         """Exercise every sensor that is on; return the names of those that failed."""
@@ -105,12 +105,12 @@ class Sampler:
             self._sealer.append_batch(report.lane, sensor.take_series(), report.personal)
         self._append_gaps(sensor, now_us)
 
-    def _close(self, report: Report, now_us: int) -> None:
+    def _close(self, report: Report, now_us: int, is_due: bool) -> None:
         series = []
         for sensor in report.sensors:
             sensor.report_loss(now_us)
             self._append_gaps(sensor, now_us)
-            series.extend(sensor.take_series())
+            series.extend(sensor.take_series(ends_window=is_due))
         self._sealer.append_batch(report.lane, series, report.personal)
 
     def _append_gaps(self, sensor: "Sensor", now_us: int) -> None:

@@ -5,6 +5,7 @@ only once its frame is durable.
 """
 
 from protocols.batch import Series, encode_batch
+from protocols.columns import Column
 from protocols.errors import LocalProtocolError
 from protocols.limits import SERIES_MAX
 from protocols.records import encode_record
@@ -100,13 +101,18 @@ def _halves(series: "list[Series]") -> "list[list[Series]]":
 
 
 def _part(series: Series, first: int, following: int) -> Series:
+    values = series.values
+    if isinstance(values, Column):
+        values = values.part(first, following)
+    else:
+        values = values[first:following]
     return Series(
         series.channel,
         series.unit,
         (series.exponent, series.multiplier),
         series.time_us(first),
         spacing_ns=series.spacing_ns,
-        values=series.values[first:following],
+        values=values,
         times_us=series.times_us[first:following] if series.times_us else None,
         plain=series.plain,
     )

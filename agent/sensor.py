@@ -1,8 +1,12 @@
 """One sensor: its driver, the readings that wait for their batch, and when they were taken.
 
-Readings go from the driver into one preallocated array, interleaved by channel as the driver
-writes them; work per read, not per reading. A series ends where readings are missing: an overflow
-of the chip's FIFO or a failed read makes a gap, and what follows begins a new series.
+Readings go from the driver into one preallocated ring, interleaved by channel as the driver
+writes them; work per read, not per reading, and drain() makes nothing on the heap. A series ends
+where readings are missing: an overflow of the chip's FIFO or a failed read makes a gap, and what
+follows begins a new series.
+
+A mode may leave the waveform out. The ring then holds the newest samples, and the onset of an
+event sends them with what follows, until the event has passed: as `acc.x.event`.
 
 Three kinds of time. Event sensors (spacing 0) and those that the agent paces itself ("every_ms")
 were read when they were read: each read notes the time. All others have an oscillator of their
@@ -12,9 +16,10 @@ own: timebase.
 from array import array
 
 from agent import drivers
+from agent.block_watch import BlockWatch
 from agent.drivers.errors import SensorError
+from agent.ring import Ring
 from agent.timebase import SampleClock, even_spacing_ns
-from agent.trigger import Trigger
 from protocols.batch import Series
 from protocols.portable import const
 from protocols.vocabulary import GAP_SENSOR_FAULT, GAP_SENSOR_OVERFLOW
@@ -30,7 +35,12 @@ if TYPE_CHECKING:
 # 1500 values of 16 bits fill a frame when plain, and are half of one when packed on a quiet day.
 # What does not fit, because the ground moves violently, the sealer sends in two.
 READINGS_MAX = const(1500)
+READINGS_MIN = const(32)
 SERIES_WAITING_MAX = const(12)
+# An onset is known within this time, the poll of a slow chip's full FIFO notwithstanding.
+DETECT_POLL_US_MAX = const(500_000)
+# However long the ground shakes: the averages have met long before.
+EVENT_US_MAX = const(300_000_000)
 RETRY_US_MIN = const(1_000_000)
 RETRY_US_MAX = const(64_000_000)
 # A sensor that stays broken is named lost once a minute, not at every report.
@@ -50,7 +60,7 @@ class Sensor:
         self.personal = row.personal
         self.rule: Rule | None = None
         self.due_us = 0
-        self.alerts: list[tuple[int, int]] = []  # (peak, time) for whoever polls
+        self.alerts: list[Series] = []  # for whoever polls
         self.gaps: list[tuple[str, int, int, int]] = []  # (channel, reason, from_us, until_us)
         self.faults_count = 0
         self.stalls_count = 0
@@ -59,6 +69,8 @@ class Sensor:
         self._row = row
         self._log = log
         self._driver: Any = None
+        self._ring: Any = None
+        self._watch: Any = None
         self._works = False
         self._retry_us = 0
         self._retry_after_us = RETRY_US_MIN
@@ -78,6 +90,8 @@ class Sensor:
             self._stop()
             if rule.on:
                 self._make_driver(rule, now_us)
+        else:
+            self._reserve(rule)
         self.rule = rule
         self._report_us = rule.report_us
 
@@ -88,24 +102,37 @@ class Sensor:
         self._is_paced = "every_ms" in settings
         driver: Any = self._create(self._row.driver, self._board, settings)
         self._driver = driver
+        self._ring = self._watch = None
         self._scales = tuple((unit, (power, factor)) for _, unit, power, factor in driver.channels)
         self.channels = tuple(full_name(self.name, suffix) for suffix, _, _, _ in driver.channels)
-        self._reserve()
-        trigger = self._row.trigger
-        self._trigger = trigger and Trigger(len(self.channels), trigger[0], trigger[1])
+        self._reserve(rule)
         self._start(now_us)
 
-    def _reserve(self) -> None:
+    def _reserve(self, rule: "Rule") -> None:
+        """Make what holds and watches the samples; a mode that wants the same keeps it."""
+        driver = self._driver
         width = len(self.channels)
-        samples_max = self._driver.samples_max
-        self._count_full = READINGS_MAX // width
-        self._capacity = self._count_full + samples_max
-        self._block = array("i", bytes(4 * samples_max * width))
-        self._block_view = memoryview(self._block)
-        self._buffer = array("i", bytes(4 * self._capacity * width))
-        self._buffer_view = memoryview(self._buffer)
-        self._count = 0
+        spacing_us = driver.spacing_us
+        detector = self._row.detector
+        self._sends_all = rule.waveform
+        self._event_until_us = -1  # until when readings are those of an event; -1: there is none
+        self._count = 0  # readings of the series that is open, the newest of the ring
+        self._waiting_count = 0  # of those that are closed and wait for their frame
         self._times_us: list[int] = []
+        self._before_count = 0  # sets before an onset that are sent
+        expected = rule.report_us // spacing_us if spacing_us else 0
+        if detector:
+            self._before_count = min(
+                detector["pre_ms"] * 1000 // spacing_us, READINGS_MAX // width
+            )
+            expected = max(expected, self._before_count)
+        self._count_full = min(READINGS_MAX // width, max(READINGS_MIN, expected + 1))
+        capacity = self._count_full + driver.samples_max
+        if self._ring is None or self._ring.capacity != capacity:
+            self._block = array("i", bytes(4 * driver.samples_max * width))
+            self._ring = Ring(width, capacity)
+        if self._watch is None or self._watch.keeps_features != rule.features:
+            self._watch = BlockWatch(self._row, width, spacing_us, rule.features)
 
     def _start(self, now_us: int) -> None:
         try:
@@ -146,6 +173,8 @@ class Sensor:
     def poll_us(self) -> int:
         """Return the interval between two reads: no longer than a report may wait."""
         interval_us: int = self._driver.poll_us
+        if self._row.detector:
+            interval_us = min(interval_us, DETECT_POLL_US_MAX)
         return min(interval_us, self._report_us)
 
     def poll(self, now_us: int) -> None:
@@ -160,16 +189,28 @@ class Sensor:
         stalled = (now_us - self.due_us) // interval_us
         self.stalls_count += stalled
         self.due_us += (stalled + 1) * interval_us
+        self._make_room(now_us)
         try:
-            count = self._driver.read(self._block, now_us)
+            count = self.drain(now_us)
         except SensorError as error:
             self._fail(error, now_us)
             return
         if self._driver.overflows != self._overflows_seen:
             self._overflows_seen = self._driver.overflows
-            self._lose(GAP_SENSOR_OVERFLOW, now_us)
+            self._lose(GAP_SENSOR_OVERFLOW, now_us, newer=count)
         if count:
             self._take(count, now_us)
+
+    def drain(self, now_us: int) -> int:
+        """Move what the chip has to the ring; return the samples per channel. SensorError.
+
+        The path of every sample: it allocates nothing (sensors paced by the agent: while now_us
+        is a small integer).
+        """
+        count: int = self._driver.read(self._block, now_us)
+        if count:
+            self._ring.append(self._block, count)
+        return count
 
     def poll_event(self, now_us: int) -> bool:
         """Read a working sensor of events, due or not.
@@ -182,27 +223,62 @@ class Sensor:
         self.poll(now_us)
         return bool(getattr(self._driver, "is_settling", False))
 
+    def _make_room(self, now_us: int) -> None:
+        """Where nobody took the readings in time, they are lost, and named so."""
+        held = self._waiting_count + self._count + self._driver.samples_max
+        if held > self._ring.capacity:
+            self._close_series(0)
+            from_us = min([series.start_us for series in self._closed])
+            self._closed = []
+            self._waiting_count = 0
+            self._lose(GAP_SENSOR_OVERFLOW, now_us)
+            self._lost_from_us = min(self._lost_from_us, from_us)
+
     def _take(self, count: int, now_us: int) -> None:
         self._retry_after_us = RETRY_US_MIN
-        width = len(self.channels)
-        if self._count + count > self._capacity:
-            self._close_series()
-        at = self._count * width
-        self._buffer_view[at : at + count * width] = self._block_view[: count * width]
-        self._count += count
-        self._note_times(count, now_us)
+        is_sent = self._sends_all or self._event_until_us >= 0
+        if is_sent:
+            self._count += count
+        self._note_times(count, now_us, is_sent)
         if self._lost_from_us >= 0:
-            self._end_loss(self._time_us(0))
-        if self._trigger:
-            peak = self._trigger.feed(list(self._block_view[: count * width]), now_us)
-            if peak:
-                self.alerts.append((peak, now_us))
+            self._end_loss(self._time_us(0) if is_sent else self._clock.time_us(count - 1))
+        watch = self._watch
+        watch.feed(self._block, count, now_us)
+        if watch.peak:
+            self.alerts.append(self.peak_series(watch.peak, now_us))
+        if watch.onset >= 0:
+            self._begin_event(watch.onset, now_us)
+        elif self._event_until_us >= 0:
+            self._follow_event(now_us)
 
-    def _note_times(self, count: int, now_us: int) -> None:
+    # -- events --
+
+    def _begin_event(self, sets_ago: int, now_us: int) -> None:
+        at_us = self._clock.time_us(sets_ago)
+        ratio = self._watch.ratio_percent()
+        self.alerts.append(one_reading(self.name + ".onset", ("1", (-2, 1)), ratio, at_us))
+        if not self._sends_all and self._event_until_us < 0:
+            self._count = min(self._ring.kept, self._before_count + sets_ago + 1)
+        detector = self._row.detector
+        assert detector is not None
+        self._event_end_us = now_us + EVENT_US_MAX
+        self._event_until_us = now_us + detector["post_ms"] * 1000
+
+    def _follow_event(self, now_us: int) -> None:
+        detector = self._row.detector
+        assert detector is not None
+        if self._watch.is_shaking() and now_us < self._event_end_us:
+            self._event_until_us = now_us + detector["post_ms"] * 1000
+        elif now_us >= self._event_until_us:
+            if not self._sends_all:
+                self._close_series(0)
+            self._event_until_us = -1
+
+    def _note_times(self, count: int, now_us: int, is_sent: bool) -> None:
         if self._is_by_read():
             # Several at once (none of today's drivers): a microsecond apart, so that their order
             # stays.
-            for back in range(count - 1, -1, -1):
+            for back in range(count - 1 if is_sent else -1, -1, -1):
                 self._times_us.append(now_us - back)
             self._good_until_us = now_us
         elif self._lost_from_us >= 0:
@@ -226,13 +302,19 @@ class Sensor:
             self._note_gap(now_us)
             self._lost_from_us = now_us
 
-    def _lose(self, reason: int, now_us: int) -> None:
+    def _lose(self, reason: int, now_us: int, newer: int = 0) -> None:
+        """Begin a gap; newer: sets of the ring that lie behind it."""
+        if self._driver is not None:
+            self._ring.forget(newer)
+            if reason == GAP_SENSOR_FAULT:
+                self._watch.note_fault()
         if self._lost_from_us >= 0:
             return
         good_until_us = self._good_until_us
         if not self._is_by_read():
             good_until_us = self._clock.next_us()
-        self._close_series()
+        self._close_series(newer)
+        self._close_window()
         self._lost_from_us = min(now_us, good_until_us) if good_until_us >= 0 else now_us
         self._lost_reason = reason
 
@@ -252,25 +334,30 @@ class Sensor:
 
     def is_full(self) -> bool:
         """Tell whether the readings that wait should become a batch now."""
-        return self._count >= self._count_full or len(self._closed) > SERIES_WAITING_MAX
+        if self._count + self._waiting_count >= self._count_full:
+            return True
+        return len(self._closed) > SERIES_WAITING_MAX or bool(
+            self._watch.onset >= 0 and self._count
+        )
 
     def has_readings(self) -> bool:
         """Tell whether take_series() has something to give."""
         return bool((self._driver is not None and self._count) or self._closed)
 
-    def take_series(self) -> "list[Series]":
-        """Return and forget the waiting readings, oldest first."""
+    def take_series(self, ends_window: bool = False) -> "list[Series]":
+        """Return and forget the waiting readings, oldest first; features at the window's end."""
         if self._driver is not None:
-            self._close_series()
+            self._close_series(0)
+            if ends_window:
+                self._close_window()
+            self._waiting_count = 0
         taken = self._closed
         self._closed = []
         return taken
 
     def peak_series(self, peak: int, at_us: int) -> Series:
         """Return an alert of the trigger as a series of one reading."""
-        unit, scale = self._scales[0]
-        name = self.name + ".peak"
-        return Series(name, unit, scale, at_us, spacing_ns=0, values=[peak], times_us=[at_us])
+        return one_reading(self.name + ".peak", self._scales[0], peak, at_us)
 
     def self_test(self, now_us: int) -> bool:
         """Exercise the sensor; what it measures meanwhile is lost, and named so."""
@@ -293,28 +380,44 @@ class Sensor:
             "overflows": self._driver.overflows if self._driver is not None else 0,
         }
 
-    def _close_series(self) -> None:
+    def _close_series(self, newer: int) -> None:
+        """End the open series; newer: sets of the ring that came after it."""
         count = self._count
         if not count:
             return
-        width = len(self.channels)
-        values = list(self._buffer_view[: count * width])
         start_us, spacing_ns, times_us = self._grid()
-        for position in range(width):
+        for position in range(len(self.channels)):
+            name = self.channels[position]
             unit, scale = self._scales[position]
             series = Series(
-                self.channels[position],
+                name if self._sends_all else name + ".event",
                 unit,
                 scale,
                 start_us,
                 spacing_ns=spacing_ns,
-                values=values[position::width],  # a list
+                values=self._ring.column(position, count, newer),
                 times_us=times_us,
                 plain=self._row.plain,
             )
             self._closed.append(series)
+        self._waiting_count += count
         self._count = 0
         self._times_us = []
+
+    def _close_window(self) -> None:
+        """End the window of features: readings that begin with it and are as far apart as it."""
+        count = self._watch.window_count()
+        if not count:
+            return
+        start_us = self._clock.time_us(count - 1)
+        spacing_ns = count * self._clock.spacing_ns
+        for position, suffix, places, value in self._watch.take_window():
+            unit, (exponent, multiplier) = self._scales[position]
+            name = self.channels[position] + "." + suffix
+            scale = (exponent - places, multiplier)
+            self._closed.append(
+                Series(name, unit, scale, start_us, spacing_ns=spacing_ns, values=[value])
+            )
 
     def _grid(self) -> "tuple[int, int, list[int] | None]":
         """Return (start_us, spacing_ns, times_us or None) of the readings that wait."""
@@ -328,3 +431,11 @@ class Sensor:
 def full_name(sensor: str, suffix: str) -> str:
     """Return the name of a channel."""
     return sensor + "." + suffix if suffix else sensor
+
+
+def one_reading(
+    name: str, scaling: "tuple[str, tuple[int, int]]", value: int, at_us: int
+) -> Series:
+    """Return a series of one reading; scaling: unit, (exponent, multiplier)."""
+    unit, scale = scaling
+    return Series(name, unit, scale, at_us, spacing_ns=0, values=[value], times_us=[at_us])

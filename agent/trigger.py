@@ -2,6 +2,10 @@
 
 from protocols.portable import const
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agent.features import BlockSums
+
 _MEAN_SHIFT = const(6)  # the mean follows within about 64 blocks: gravity and tilt, not shaking
 _FRACTION_BITS = const(8)  # of the mean, so that it does not stick
 
@@ -21,10 +25,10 @@ class Trigger:
         self._quiet_until_us = 0
         self._peak = 0  # the largest since the last alert
 
-    def feed(self, block: "list[int]", now_us: int) -> int:
-        """Take the interleaved samples of one read; return the peak to report, or 0."""
+    def feed(self, sums: "BlockSums", now_us: int) -> int:
+        """Take the sums of one read; return the peak to report, or 0."""
         for channel in range(self._channels_count):
-            self._peak = max(self._peak, self._excursion(block, channel))
+            self._peak = max(self._peak, self._excursion(sums, channel))
         if now_us < self._quiet_until_us:
             return 0
         peak = self._peak
@@ -34,12 +38,11 @@ class Trigger:
         self._quiet_until_us = now_us + self._hold_us
         return peak
 
-    def _excursion(self, block: "list[int]", channel: int) -> int:
-        column = block[channel :: self._channels_count]  # a list
-        of_block = (sum(column) << _FRACTION_BITS) // len(column)
+    def _excursion(self, sums: "BlockSums", channel: int) -> int:
+        of_block = (sums.total(channel) << _FRACTION_BITS) // sums.count
         if channel == len(self._means):
             self._means.append(of_block)
         mean = self._means[channel]
         self._means[channel] = mean + ((of_block - mean) >> _MEAN_SHIFT)
         mean >>= _FRACTION_BITS
-        return max(max(column) - mean, mean - min(column))
+        return max(sums.high(channel) - mean, mean - sums.low(channel))

@@ -16,6 +16,7 @@ board holds them) or packed (a byte string): zigzag LEB128 of the differences, t
 import struct
 
 from protocols import cbor
+from protocols.columns import FULL, TOO_WIDE, Column
 from protocols.cose import decrypt0, encrypt0, is_encrypt0
 from protocols.errors import LocalProtocolError, RemoteProtocolError
 from protocols.limits import (
@@ -43,8 +44,8 @@ class Series:
     """Consecutive readings of one channel.
 
     scale: (exponent, multiplier). start_us: time of the first on the sender's boot clock.
-    values: ints of 32 bits. spacing_ns: between two readings; 0: then `times_us` has one time
-    (boot clock) for each value.
+    values: ints of 32 bits, in a list or a Column. spacing_ns: between two readings; 0: then
+    `times_us` has one time (boot clock) for each value.
     plain: travel as a typed array instead of packed.
     """
 
@@ -56,7 +57,7 @@ class Series:
         start_us: int,
         *,
         spacing_ns: int,
-        values: "list[int]",
+        values: "list[int] | Column",
         times_us: "list[int] | None" = None,
         plain: bool = False,
     ) -> None:
@@ -149,7 +150,9 @@ def _write_series(writer: cbor.Writer, series: Series, start_us: int) -> None:
     writer.integer(series.multiplier)
     writer.integer(series.start_us - start_us)
     writer.integer(series.spacing_ns)
-    if series.plain:
+    if isinstance(series.values, Column):
+        _write_column(writer, series.values, series.plain)
+    elif series.plain:
         write_plain(writer, series.values)
     else:
         writer.byte_string(pack(series.values))
@@ -170,9 +173,12 @@ def _fault(series: Series) -> str:
         return f"exponent {series.exponent}"
     if not (INT32_MIN <= series.multiplier <= INT32_MAX and series.multiplier):
         return f"multiplier {series.multiplier}"
-    # A typed array cannot hold more than 32 bits, and write_plain looks for itself.
-    if not series.plain and (min(series.values) < INT32_MIN or max(series.values) > INT32_MAX):
-        return "a value beyond 32 bits"
+    values = series.values
+    # A typed array cannot hold more than 32 bits, a Column neither, and write_plain looks for
+    # itself.
+    if not (series.plain or isinstance(values, Column)):
+        if min(values) < INT32_MIN or max(values) > INT32_MAX:
+            return "a value beyond 32 bits"
     return _time_fault(series, count)
 
 
@@ -187,6 +193,41 @@ def _time_fault(series: Series, count: int) -> str:
     if series.start_us < 0 or min(times_us) < 0 or max(times_us) > INT64_MAX:
         return "a time outside of 63 bits"
     return ""
+
+
+def _write_column(writer: cbor.Writer, column: Column, plain: bool) -> None:
+    """Write the same bytes as of a list, straight into the buffer of the writer."""
+    if not plain:
+        _write_packed(writer, column)
+        return
+    size = writer.size
+    for tag, width in ((TAG_SINT16_LE, 2), (TAG_SINT32_LE, 4)):
+        writer.size = size
+        writer.head(cbor.TAG, tag)
+        writer.head(cbor.BYTES, width * len(column))
+        end = column.write_into(writer.buffer, writer.size, width)
+        if end == FULL:
+            raise LocalProtocolError(f"buffer of {len(writer.buffer)} bytes is full")
+        if end != TOO_WIDE:
+            writer.size = end
+            return
+
+
+def _write_packed(writer: cbor.Writer, column: Column) -> None:
+    """The body comes first, where it lies behind a head of 3 bytes: its size is not known."""
+    buffer = writer.buffer
+    body = writer.size + 3
+    end = column.pack_into(buffer, body)
+    if end == TOO_WIDE:
+        writer.byte_string(pack(list(column)))
+        return
+    if end == FULL:
+        raise LocalProtocolError(f"buffer of {len(buffer)} bytes is full")
+    writer.head(cbor.BYTES, end - body)
+    at = writer.size
+    if at != body:
+        buffer[at : at + end - body] = buffer[body:end]
+    writer.size = at + end - body
 
 
 def write_plain(writer: cbor.Writer, values: list) -> None:

@@ -1,5 +1,7 @@
 """The few names that MicroPython or CPython lacks, under one roof."""
 
+import hashlib
+
 try:
     from micropython import const as const
 except ImportError:
@@ -9,7 +11,26 @@ except ImportError:
         return value
 
 
-import hashlib
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from array import array
+    from typing import Any, TypeAlias
+
+    ptr8: TypeAlias = "bytearray | memoryview"
+    ptr32: TypeAlias = "array[int]"
+else:
+    ptr8 = ptr32 = object
+
+
+def viper(function: "Any") -> "Any":
+    """Mark a loop over bytes or samples that boards/build.py has compiled to machine code.
+
+    It runs unchanged as plain Python, so it holds to what both do alike: arguments that are int,
+    ptr8 (a buffer of bytes) or ptr32 (an array("i")), numbers that stay within 32 bits, signed,
+    and no other function or global.
+    """
+    return function
+
 
 BLOCK_SIZE = 64  # of SHA-256 (RFC 6234), the pad size of HMAC (RFC 2104)
 

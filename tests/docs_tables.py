@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.config import (
     ABSENT,
+    DETECTOR_ROWS,
     DEVICE_ROWS,
     DRIVER_ROWS,
     HUB_ROWS,
@@ -42,6 +43,7 @@ def page() -> str:
         ("hub", HUB_ROWS),
         ("each of sensors", SENSOR_ROWS),
         ("trigger of a sensor", TRIGGER_ROWS),
+        ("detector of a sensor", DETECTOR_ROWS),
         ("policy, by mode and sensor", POLICY_ROWS),
         *((f"a sensor with driver {name}", DRIVER_ROWS[name]) for name in sorted(DRIVER_ROWS)),
     ):

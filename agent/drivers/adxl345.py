@@ -16,7 +16,7 @@ from array import array
 from agent.drivers.errors import SensorError
 from agent.drivers.scale import scale_of
 from agent.drivers.spi_registers import open_registers
-from protocols.portable import const
+from protocols.portable import const, ptr8, ptr32, viper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ _ENTRIES = const(0x3F)
 
 _SETS_MAX = const(32)
 _SET_SIZE = const(6)
+_SLOT_SIZE = const(7)  # a sample in the buffer, behind the byte that a transfer on SPI begins with
 _RATE_MAX_MHZ = const(3_200_000)
 _RATE_MAX_I2C_MHZ = const(800_000)
 _RATE_SHIFT_MAX = const(10)
@@ -82,8 +83,12 @@ class Adxl345:
         multiplier, exponent = scale_of(980_665, 25_600_000)
         self.channels = tuple((axis, "m/s2", exponent, multiplier) for axis in ("x", "y", "z"))
         self.overflows = 0
-        self._buffer = bytearray(1 + _SET_SIZE)
-        self._window = self._registers.window(self._buffer, _SET_SIZE)
+        self._buffer = bytearray(_SLOT_SIZE * _SETS_MAX)
+        # Made once: a slice of a memoryview costs heap, and reading must not.
+        slots = memoryview(self._buffer)
+        self._windows = tuple(
+            self._registers.window(slots[_SLOT_SIZE * n :], _SET_SIZE) for n in range(_SETS_MAX)
+        )
         self._heard_us = -1
         self._choose(settings["rate_mhz"])
 
@@ -161,13 +166,11 @@ class Adxl345:
                 raise self._registers.restarted()
 
     def _take(self, out: "array[int]", count: int) -> None:
-        """Write `count` samples from the FIFO to out: little-endian, two's complement."""
-        read_into, window, buffer = self._registers.read_into, self._window, self._buffer
-        for slot in range(0, 3 * count, 3):
-            read_into(_DATAX0, window)
-            out[slot] = ((buffer[2] << 8 | buffer[1]) ^ 0x8000) - 0x8000
-            out[slot + 1] = ((buffer[4] << 8 | buffer[3]) ^ 0x8000) - 0x8000
-            out[slot + 2] = ((buffer[6] << 8 | buffer[5]) ^ 0x8000) - 0x8000
+        """Write `count` samples from the FIFO to out, a transfer each."""
+        read_into, windows = self._registers.read_into, self._windows
+        for index in range(count):
+            read_into(_DATAX0, windows[index])
+        unpack_slots(self._buffer, out, count)
 
     def _mean_output(self, data_format: int) -> "tuple[int, ...]":
         """Return the mean (x, y, z) of one FIFO at 800 Hz."""
@@ -189,3 +192,14 @@ class Adxl345:
                 self._registers.name + ": the ADXL345 makes no samples.",
                 "Check the sensor's power supply; replace it if it stays so.",
             )
+
+
+@viper
+def unpack_slots(buffer: ptr8, out: ptr32, count: int) -> None:
+    """Write `count` samples to out: x, y, z little-endian, behind one byte that is not theirs."""
+    at = 1
+    for slot in range(0, 3 * count, 3):
+        out[slot] = ((buffer[at + 1] << 8 | buffer[at]) ^ 0x8000) - 0x8000
+        out[slot + 1] = ((buffer[at + 3] << 8 | buffer[at + 2]) ^ 0x8000) - 0x8000
+        out[slot + 2] = ((buffer[at + 5] << 8 | buffer[at + 4]) ^ 0x8000) - 0x8000
+        at += 7

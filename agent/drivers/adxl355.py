@@ -15,7 +15,7 @@ from array import array
 from agent.drivers.errors import SensorError
 from agent.drivers.scale import scale_of
 from agent.drivers.spi_registers import open_registers
-from protocols.portable import const
+from protocols.portable import const, ptr8, ptr32, viper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -227,7 +227,8 @@ class Adxl355:
             )
 
 
-def unpack_sets(buffer: bytearray, out: "array[int]", count: int, shift: int) -> bool:
+@viper
+def unpack_sets(buffer: ptr8, out: ptr32, count: int, shift: int) -> bool:
     """Write `count` sets of entries from buffer[1] on to out, sign extended; False if out of step.
 
     An entry is 24 bits: the value in bits 23..4, "empty" in bit 1, "x axis" in bit 0. shift >= 4:

@@ -22,7 +22,7 @@ class I2cRegisters:
         self._one = bytearray(1)
         self._two = bytearray(2)
 
-    def window(self, buffer: bytearray, size: int) -> memoryview:
+    def window(self, buffer: "bytearray | memoryview", size: int) -> memoryview:
         """Return what read_into wants, so that it puts `size` bytes from buffer[1] on.
 
         buffer[0] is for the other bus, SPI, whose transfers begin with a command.

@@ -16,7 +16,7 @@ from array import array
 from agent.drivers.errors import SensorError
 from agent.drivers.i2c_registers import I2cRegisters
 from agent.drivers.scale import scale_of
-from protocols.portable import const
+from protocols.portable import const, ptr8, ptr32, viper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Mpu6050:
             return 0
         if count:
             self._heard_us = now_us
-            _unpack_sets(self._buffer, out, count)
+            unpack_big16(self._buffer, out, 3 * count)
         else:
             self._check_silence(now_us)
         return count
@@ -178,7 +178,7 @@ class Mpu6050:
         self._empty_fifo()
         self._clock.sleep_us(_SELF_TEST_WAIT_US)
         self._registers.read_into(_FIFO_R_W, self._windows[_SELF_TEST_SETS])
-        _unpack_sets(self._buffer, out, _SELF_TEST_SETS)
+        unpack_big16(self._buffer, out, 3 * _SELF_TEST_SETS)
         return tuple(
             sum(out[axis + 3 * k] for k in range(_SELF_TEST_SETS)) // _SELF_TEST_SETS
             for axis in range(3)
@@ -204,9 +204,10 @@ class Mpu6050:
             )
 
 
-def _unpack_sets(buffer: bytearray, out: "array[int]", count: int) -> None:
-    """Write `count` sets of three big-endian words from buffer[1] on to out, sign extended."""
+@viper
+def unpack_big16(buffer: ptr8, out: ptr32, count: int) -> None:
+    """Write `count` numbers of two bytes from buffer[1] on to out: big-endian, sign extended."""
     at = 1
-    for slot in range(3 * count):
+    for slot in range(count):
         out[slot] = ((buffer[at] << 8 | buffer[at + 1]) ^ 0x8000) - 0x8000
         at += 2

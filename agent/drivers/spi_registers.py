@@ -35,7 +35,7 @@ class SpiRegisters:
         self._write_flag = write_flag
         self._two = bytearray(2)
 
-    def window(self, buffer: bytearray, size: int) -> memoryview:
+    def window(self, buffer: "bytearray | memoryview", size: int) -> memoryview:
         """Return what read_into wants, so that it puts `size` bytes from buffer[1] on."""
         return memoryview(buffer)[: 1 + size]
 
