@@ -142,3 +142,7 @@ def _fetch(config: configuration.Config, path: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         remedy = "Start it with `hinomi hub run`, or name its hub.toml with --config."
         raise CommandError(f"No hub answers at {url}: {error}", remedy) from None
+
+
+# Commands that stand in files of their own.
+from hub import dead_letter_commands  # noqa: E402, F401

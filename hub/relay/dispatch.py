@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from hub.relay.pacing import KBIT, PUBLISHES_MAX, Bucket, Window, bytes_on_the_line
 from hub.relay.queue import Item, RelayQueue
-from hub.relay.suspects import LINE, Suspect, Suspects
+from hub.relay.suspects import FRAME, LINE, Suspect, Suspects
 from protocols.vocabulary import LANE_ALERT
 
 HISTORICAL_MAX = PUBLISHES_MAX // 2  # bundles of the backlog under way: the other half is for live
@@ -151,6 +151,8 @@ class Dispatch:
         """
         self.queue.refuse(item)
         self.window.refused(item.size)
+        if cause == FRAME and item.following - item.first > 1:
+            self.window.too_large(item.size)
         suspect = self._end_trial(item)
         if suspect is None:
             suspect = self.suspects.add(item.lane, item.first, item.following)
@@ -159,10 +161,10 @@ class Dispatch:
             return None
         return suspect if self.suspects.failed(suspect, cause, now_us) else None
 
-    def dead(self, suspect: Suspect) -> None:
-        """Note that its one frame is kept as a dead letter."""
-        self.queue.dead_letter(suspect.lane, suspect.first)
+    def dead(self, suspect: Suspect) -> bool:
+        """Give its one frame up; True where it is to be kept, False where it was evicted."""
         self.suspects.settled(suspect)
+        return self.queue.dead_letter(suspect.lane, suspect.first)
 
     def _end_trial(self, item: Item) -> Suspect | None:
         if self._trial is None or self._trial[0] is not item:

@@ -230,10 +230,11 @@ class MqttUplink:
     # Dead letters
 
     def _bury(self, suspect: Suspect, blob: bytes, reason: str) -> None:
+        if not self._dispatch.dead(suspect):
+            return
         key = (self.name, suspect.lane, suspect.first)
         utc_us = self._clock.utc_us()
         letter = DeadLetter(key, reason, suspect.tries, utc_us, frame=blob[2:])
-        self._dispatch.dead(suspect)
         self._save()
         self._store.save_dead_letter(key, letter)
         self._store.group.ledger.append(loss_of(letter))

@@ -180,10 +180,12 @@ class RelayQueue:
             state = self._lanes[lane]
             state.evicted += state.remove(first, following)
 
-    def dead_letter(self, lane: int, sequence: int) -> None:
-        """Note that a frame is kept as a dead letter and not tried any more."""
+    def dead_letter(self, lane: int, sequence: int) -> bool:
+        """Note that a frame is not tried any more; False where it was not wanted anyhow."""
         state = self._lanes[lane]
-        state.dead_lettered += state.remove(sequence, sequence + 1)
+        count = state.remove(sequence, sequence + 1)
+        state.dead_lettered += count
+        return count > 0
 
     def has_dead_letters(self) -> bool:
         """Tell whether any are kept."""
@@ -194,16 +196,15 @@ class RelayQueue:
         self._lanes[lane].dead_lettered -= 1
         self._lanes[lane].delivered += 1
 
-    def is_wanted(self, lane: int, first: int, following: int) -> bool:
-        """Tell whether all of a range of the backlog is still to be sent."""
-        backlog = self._lanes[lane].backlog
-        at = bisect_right(backlog, first)
-        return bool(at & 1) and following <= backlog[at]
-
     def floor(self, lane: int) -> int:
         """Return the first sequence number that this uplink may still need."""
         state = self._lanes[lane]
         return state.backlog[0] if state.backlog else state.live
+
+    def needed(self, lane: int, following: int) -> list[int]:
+        """Return flat pairs of all below `following` that is not settled."""
+        state = self._lanes[lane]
+        return state.backlog + ([state.live, following] if state.live < following else [])
 
     def rows(self) -> list[Row]:
         """Return one row for each lane, to save."""

@@ -15,8 +15,7 @@ reason that speaks of the message itself counts always. And a lane in which ROW_
 in a row is closed for a while; then one bundle of it is tried again.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from protocols.vocabulary import LANES
 
@@ -36,8 +35,8 @@ FRAME = "frame"  # a reason that speaks of the message
 class Suspect:
     """Frames first..following of a lane.
 
-    passes_line, passes_lane: what had passed when its trouble began. waits: for its lane to open.
-    is_fresh: it was never tried alone.
+    passes_line, passes_lane: what had passed when its trouble began.
+    is_fresh: it was never tried.
     """
 
     lane: int
@@ -48,7 +47,6 @@ class Suspect:
     tries: int = 0
     failures: int = 0
     retry_us: int = 0
-    waits: bool = False
     is_fresh: bool = True
 
     @property
@@ -76,30 +74,30 @@ class Suspects:
 
     def open_lanes(self, now_us: int) -> list[int]:
         """Return the lanes in which not all is refused, most urgent first."""
-        return [
-            lane for lane in LANES if self._row[lane] < ROW_MAX or self._opens_us[lane] <= now_us
-        ]
+        return [lane for lane in LANES if self._open_us(lane) <= now_us]
 
     def next(self, now_us: int) -> Suspect | None:
         """Return the one to try now, of the most urgent lane."""
-        due = [one for one in self._all if one.retry_us <= now_us]
+        due = [one for one in self._all if self._due_us(one) <= now_us]
         return min(due, key=lambda one: (one.lane, one.retry_us, one.first), default=None)
 
     def wait_us(self, now_us: int) -> int | None:
         """Return in how many microseconds there is something to try again; None: never."""
-        times_us = [one.retry_us for one in self._all]
-        times_us += [self._opens_us[lane] for lane in LANES if self._row[lane] >= ROW_MAX]
+        times_us = [self._due_us(one) for one in self._all]
+        times_us += [self._open_us(lane) for lane in LANES if self._row[lane] >= ROW_MAX]
         return max(0, min(times_us) - now_us) if times_us else None
+
+    def _open_us(self, lane: int) -> int:
+        return self._opens_us[lane] if self._row[lane] >= ROW_MAX else 0
+
+    def _due_us(self, suspect: Suspect) -> int:
+        return max(suspect.retry_us, self._open_us(suspect.lane))
 
     def passed(self, lane: int) -> None:
         """Note that the platform took a bundle of this lane."""
         self._passes_line += 1
         self._passes_lane[lane] += 1
-        if self._row[lane]:
-            self._row[lane] = 0
-            for one in self._all:
-                if one.lane == lane and one.waits:
-                    one.waits, one.retry_us = False, 0
+        self._row[lane] = 0
 
     def add(self, lane: int, first: int, following: int) -> Suspect | None:
         """Suspect frames, to be tried alone; None where there are too many already."""
@@ -125,12 +123,10 @@ class Suspects:
 
     def failed(self, suspect: Suspect, cause: str, now_us: int) -> bool:
         """Note that it was tried and not taken; True when it is to become a dead letter."""
-        lane = suspect.lane
         if cause == LANE:
-            self._refused(lane, now_us)
-        is_closed = self._row[lane] >= ROW_MAX
+            self._refused(suspect.lane, now_us)
         if suspect.count > 1:
-            self._split(suspect, self._opens_us[lane] if is_closed else 0)
+            self._split(suspect)
             return False
         suspect.is_fresh = False
         suspect.tries += self._counts(suspect, cause)
@@ -150,17 +146,13 @@ class Suspects:
             return self._passes_lane[suspect.lane] > suspect.passes_lane
         return cause == FRAME or self._passes_line > suspect.passes_line
 
-    def _split(self, suspect: Suspect, retry_us: int) -> None:
+    def _split(self, suspect: Suspect) -> None:
         middle = (suspect.first + suspect.following) // 2
+        if len(self._all) >= SUSPECTS_MAX:
+            self.narrow(suspect, suspect.first, middle)
+            return
         at = self._all.index(suspect)
-        halves: Iterable[tuple[int, int]] = (
-            (suspect.first, middle),
-            (middle, suspect.following),
-        )
-        passes = (suspect.passes_line, suspect.passes_lane)
         self._all[at : at + 1] = [
-            Suspect(
-                suspect.lane, *half, *passes, retry_us=retry_us, waits=retry_us > 0, is_fresh=False
-            )
-            for half in halves
+            replace(suspect, first=suspect.first, following=middle, is_fresh=False),
+            replace(suspect, first=middle, following=suspect.following, is_fresh=False),
         ]

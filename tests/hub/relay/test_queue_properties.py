@@ -1,4 +1,4 @@
-"""The relay queue: whatever happens to line and store, every frame is settled once or still held."""
+"""The relay queue: whatever line and store do, every frame is settled once or still held."""
 
 from collections import Counter
 
