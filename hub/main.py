@@ -65,7 +65,9 @@ class Hub:
             lambda: (self.modes.mode, self.modes.drill),
             clock=self.clock,
         )
-        self.uplinks = [MqttUplink(config.id, self.store, row) for row in config.uplinks]
+        self.uplinks = [
+            MqttUplink(config.id, self.store, row, self.clock) for row in config.uplinks
+        ]
         self._wanted = {
             (name, lane)
             for name, device in config.devices.items()
@@ -88,8 +90,9 @@ class Hub:
         ingest.on_gap = self.audit.device_gap
         self.audit.started(self.config)
         self.store.on_commit.append(self._read)
-        if self.uplinks:
-            self.store.floor = lambda lane: min(one.queue.floor(lane) for one in self.uplinks)
+        required = [one.queue for one in self.uplinks if one.is_required]
+        if required:
+            self.store.floor = lambda lane: min(queue.floor(lane) for queue in required)
 
     def _greeted(self, device: str, hello: dict[str, Any]) -> None:
         state = self.live.states[device]
