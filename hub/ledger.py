@@ -155,6 +155,18 @@ def read(db: sqlite3.Connection, kind: str, since_utc_us: int = 0) -> Iterator[t
         yield sequence, Entry(at_utc_us, row_kind, tuple(json.loads(body)))
 
 
+def entry_of(row: tuple[Any, ...]) -> Entry | None:
+    """Return the entry of a row as it stands in a damaged table; None where it is none."""
+    if len(row) != 5 or not _is_row(row) or row[2] not in FIELDS:
+        return None
+    try:
+        body = json.loads(row[3])
+    except ValueError:
+        return None
+    is_body = isinstance(body, list) and len(body) == len(FIELDS[row[2]])
+    return Entry(row[1], row[2], tuple(body)) if is_body else None
+
+
 def verify(db: sqlite3.Connection, *heads: Head) -> Head:
     """Walk the whole chain; return its head.
 

@@ -30,8 +30,10 @@ from typing import Any
 
 from hub import dead_letters
 from hub.chunks import PREFIXES, Chunk, gather, join
-from hub.database import SAVE_SEEN, StoreError, connect, lock
+from hub.clock import HostClock
+from hub.database import SAVE_SEEN, StoreError, connect, lock, row_crc
 from hub.group import CursorRow, Group, Identity, Job, Removal
+from hub.recovery import SALVAGE_KEY, is_damage, mark, recover
 from hub.seen import BLOCK_COUNT, BLOCK_SHIFT, add_packed, blocks_of, pack_block, put_block, unpack
 from hub.writer import LANE_SHIFT, Writer, used_size
 from protocols.ranges import Ranges
@@ -46,6 +48,14 @@ GROUP_SIZE_MAX = 2 * 1024 * 1024  # accepted and not yet committed; links stop r
 CURSOR_DELAY_S = 0.2  # acknowledged bundles that a SIGKILL makes the hub send again
 RETRY_S = 1.0  # after a failed commit
 OWN_MAX = 4096  # records of the hub itself that a store which cannot write makes it keep in memory
+
+
+class DamagedChunk(OSError):
+    """A chunk does not check; it is being mended, so that reading it again may do."""
+
+    def __init__(self, chunk: Chunk) -> None:
+        super().__init__(f"frames {chunk[0]}.. are damaged in the store")
+        self.chunk = chunk
 
 
 class Store:
@@ -66,13 +76,14 @@ class Store:
         self.bytes = [0 for _ in LANES]
         self.seen: dict[tuple[str, int], Ranges] = {}
         try:
+            self.damage = recover(self.path, HostClock().utc_us())
             self._db = connect(self.path)
             self._read_db = connect(self.path)
             self.meta: dict[str, Any] = dict(self._db.execute("SELECT key, value FROM meta"))
             self._load_lanes()
             self._load_seen()
             self.used = used_size(self._db)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise StoreError(f"{self.path}: {error}") from error
         self._commit = Writer(self._db, self.path).commit
         self._group = Group()
@@ -90,6 +101,11 @@ class Store:
         # and before on_commit; some may have been delivered.
         self.on_evicted: list[Callable[[int, int, int], None]] = []
         self.on_relief: list[Callable[[], None]] = []  # links may read again
+        self.on_damage: list[Callable[[str], None]] = []  # the file itself is: start again
+        self.on_damaged_chunk: Callable[[int, Chunk], None] = lambda lane, chunk: None
+        # Of a chunk of version 1, which has no checksum.
+        self.is_whole: Callable[[Chunk], bool] = lambda chunk: True
+        self.is_salvaging = bool(self.meta.get(SALVAGE_KEY))  # old frames may still come in
         self.failure = ""
         self.is_crowded = False  # links wait while room is made (hub.room)
         self.refused_from = len(LANES)  # frames of this lane and less urgent ones are refused
@@ -101,6 +117,8 @@ class Store:
             "thinned": 0,
             "evicted": 0,
             "own_dropped": 0,
+            "salvaged": 0,
+            "damaged": 0,
         }
 
     # Taking in
@@ -108,24 +126,29 @@ class Store:
     def append(self, device: str, identity: Identity, frame: bytes) -> bool:
         """Take a verified frame into the current group; False when it was accepted before."""
         boot, index, lane = identity
+        if not self.note_seen(device, boot, index):
+            self.counters["duplicates"] += 1
+            return False
+        group = self._group
+        size = len(frame)
+        group.pieces[lane] += (PREFIXES[size], frame)
+        group.size += size
+        return True
+
+    def note_seen(self, device: str, boot: int, index: int) -> bool:
+        """Note, with the current group, that an index was accepted; False when it was before."""
         key = (device, boot)
         ranges = self.seen.get(key)
         if ranges is None:
             ranges = self.seen[key] = Ranges()
-        group = self._group
+        touched = self._group.touched
         block = (device, boot, index >> BLOCK_SHIFT)
-        if block not in group.touched:
-            before = pack_block(ranges, block[2])
-            if not ranges.add(index):
-                self.counters["duplicates"] += 1
-                return False
-            group.touched[block] = before
-        elif not ranges.add(index):
-            self.counters["duplicates"] += 1
+        if block in touched:
+            return ranges.add(index)
+        before = pack_block(ranges, block[2])
+        if not ranges.add(index):
             return False
-        size = len(frame)
-        group.pieces[lane] += (PREFIXES[size], frame)
-        group.size += size
+        touched[block] = before
         return True
 
     def append_own(self, device: str, identity: Identity, frame: bytes) -> None:
@@ -278,6 +301,7 @@ class Store:
 
     def _fail(self, group: Group, error: BaseException) -> None:
         self.counters["failures"] += 1
+        self._check(error)
         reason = str(error) or type(error).__name__
         if reason != self.failure:
             log.error("the store cannot write: %s; devices keep their frames", reason)
@@ -292,6 +316,12 @@ class Store:
                 self._keep_own(record)
         for callback in self.on_failure:
             callback(reason)
+
+    def _check(self, error: BaseException) -> None:
+        if is_damage(error):
+            mark(self.path.parent, str(error))
+            for callback in self.on_damage:
+                callback(str(error))
 
     def _load_lanes(self) -> None:
         for lane, following, size in self._db.execute("SELECT lane, following, bytes FROM lane"):
@@ -314,6 +344,14 @@ class Store:
             self._db.executemany(SAVE_SEEN, rows)
             self._db.execute("COMMIT")
 
+    def first(self, lane: int) -> int:
+        """Return the oldest frame's number that a lane may hold; what follows last when empty."""
+        base = lane << LANE_SHIFT
+        bounds = (base, base | self.following[lane])
+        row = self._db.execute("SELECT min(id) FROM chunk WHERE id >= ? AND id < ?", bounds)
+        number = row.fetchone()[0]
+        return self.following[lane] if number is None else int(number) - base
+
     def frames_stored(self) -> int:
         """Return how many frames were ever accepted."""
         return sum(self.following)
@@ -329,9 +367,16 @@ class Store:
         if tail and tail[0][0] <= first:
             return gather(_since(tail, first), first, following, size_max)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._reader, self._read, lane, first, following, size_max
-        )
+        try:
+            return await loop.run_in_executor(
+                self._reader, self._read, lane, first, following, size_max
+            )
+        except DamagedChunk as error:
+            self.on_damaged_chunk(lane, error.chunk)
+            raise
+        except sqlite3.Error as error:
+            self._check(error)
+            raise OSError(str(error)) from error
 
     def _read(self, lane: int, first: int, following: int, size_max: int) -> Chunk | None:
         base = lane << LANE_SHIFT
@@ -339,13 +384,20 @@ class Store:
             "SELECT max(id) FROM chunk WHERE id >= ? AND id <= ?", (base, base | first)
         ).fetchone()[0]
         cursor = self._read_db.execute(
-            "SELECT id, count, frames FROM chunk WHERE id >= ? AND id < ? ORDER BY id",
+            "SELECT id, count, frames, crc FROM chunk WHERE id >= ? AND id < ? ORDER BY id",
             (base | first if start is None else start, base | following),
         )
-        chunks = ((row[0] - base, row[1], row[2]) for row in cursor)
+        chunks = (self._checked(row, base) for row in cursor)
         found = gather(chunks, first, following, size_max)
         cursor.close()
         return found
+
+    def _checked(self, row: tuple[Any, ...], base: int) -> Chunk:
+        chunk = (row[0] - base, row[1], row[2])
+        is_whole = self.is_whole(chunk) if row[3] is None else row_crc("chunk", *row[:3]) == row[3]
+        if not is_whole:
+            raise DamagedChunk(chunk)
+        return chunk
 
     def load_cursor(self, uplink: str) -> list[CursorRow]:
         """Return what was saved for an uplink."""

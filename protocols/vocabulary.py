@@ -42,6 +42,7 @@ GAP_POWER_LOSS = const(5)
 GAP_FLASH_DAMAGED = const(6)
 GAP_THINNED = const(7)
 GAP_DEAD_LETTER = const(8)
+GAP_STORE_DAMAGED = const(9)
 GAP_NAMES = {
     GAP_FLASH_FULL: "flash full",
     GAP_DISK_FULL: "disk full",
@@ -51,6 +52,7 @@ GAP_NAMES = {
     GAP_FLASH_DAMAGED: "flash damaged",
     GAP_THINNED: "thinned",
     GAP_DEAD_LETTER: "dead letter",
+    GAP_STORE_DAMAGED: "store damaged",
 }
 
 # How good the hub's UTC was when it made a clock record; a better one goes before a newer one.

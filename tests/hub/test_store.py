@@ -143,12 +143,8 @@ async def test_a_second_hub_cannot_open_the_same_store(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("spoil", ["not a database, but long enough to be one" * 50, ""])
-async def test_what_is_no_store_is_refused_in_words(tmp_path: Path, spoil: str) -> None:
-    if spoil:
-        (tmp_path / "hub.sqlite").write_text(spoil)
-    else:
-        (tmp_path / "hub.sqlite").mkdir()
+async def test_what_is_no_file_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "hub.sqlite").mkdir()
     with pytest.raises(StoreError, match=r"hub\.sqlite"):
         Store(tmp_path, LARGE)
 

@@ -1,0 +1,338 @@
+"""Frames out of damage: from a store that was put aside, and from one chunk found damaged.
+
+A chunk whose checksum fits comes over as it is, at the numbers that it had. Of another one the
+frames are tried one by one: each carries its own authentication code. A frame that does not check
+is left out; where even its length cannot be believed the next one is looked for. What stays
+missing is named in the ledger and in a notice.
+
+The work goes on behind a hub that takes in data and relays it. Until it is done the uplinks hold
+back what is historical (`Store.is_salvaging`), for a number that is not there would count as
+evicted.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from hub.chunks import CHUNK_SIZE_MAX, PREFIXES, Chunk
+from hub.database import connect_to_read
+from hub.group import Group, Removal
+from hub.identity import identity_of
+from hub.ledger import Entry, gap
+from hub.pages import TABLE_LEAF, Cell, Pages, cells, columns, opened
+from hub.recovery import SALVAGE_KEY
+from hub.remains import LANE_SHIFT, is_chunk
+from hub.store import Store
+from protocols.cose import DeviceKeys, sender_of
+from protocols.errors import RemoteProtocolError
+from protocols.limits import FRAME_SIZE_MAX
+from protocols.ranges import Ranges
+from protocols.vocabulary import GAP_STORE_DAMAGED, LANES
+
+log = logging.getLogger(__name__)
+
+BATCH_SIZE_MAX = 1 << 20  # of frames in one commit, so that live data waits a few milliseconds
+GAPS_MAX = 1000  # entries of the ledger for one damage; the last one then spans the rest
+_COUNT_MAX = CHUNK_SIZE_MAX  # frames of a chunk: none is shorter than a byte
+_HEAD = b"\xd1\x84"  # how each frame begins (protocols.cose)
+_NUMBER = (1 << LANE_SHIFT) - 1
+
+Piece = tuple[int, Chunk]  # lane, chunk
+IsGenuine = Callable[[bytes], bool]
+
+
+class Verifier:
+    """Tells genuine frames by their senders' keys. secrets: name of a device or hub -> secret."""
+
+    def __init__(self, secrets: dict[str, bytes]) -> None:
+        self._secrets = secrets
+        self._keys: dict[str, DeviceKeys] = {}
+
+    def __call__(self, frame: bytes) -> bool:
+        """Tell whether the frame is as its sender sealed it."""
+        try:
+            name = sender_of(frame)
+            if name not in self._secrets:
+                return False
+            if name not in self._keys:
+                self._keys[name] = DeviceKeys(name, self._secrets[name])
+            self._keys[name].up.open(frame)
+        except RemoteProtocolError:
+            return False
+        return True
+
+
+def cut(chunk: Chunk, is_genuine: IsGenuine) -> list[Chunk]:
+    """Return the genuine frames of a damaged chunk, as chunks at their numbers.
+
+    A frame behind one whose length is lost keeps its order; its number is as near as can be.
+    """
+    first, count, blob = chunk
+    runs: list[list[bytes]] = [[]]
+    at = 0
+    while at + 2 <= len(blob):
+        size = blob[at] << 8 | blob[at + 1]
+        frame = blob[at + 2 : at + 2 + size]
+        if 0 < size <= FRAME_SIZE_MAX and len(frame) == size and is_genuine(frame):
+            runs[-1].append(frame)
+            at += 2 + size
+            continue
+        at = _next(blob, at, is_genuine)
+        runs.append([])
+    return _numbered(first, count, runs)
+
+
+def _next(blob: bytes, at: int, is_genuine: IsGenuine) -> int:
+    """Return where the next genuine frame after a bad one begins; the end where there is none."""
+    at = blob.find(_HEAD, at + 3)
+    while at >= 0:
+        size = blob[at - 2] << 8 | blob[at - 1]
+        if is_genuine(blob[at : at + size]):
+            return at - 2
+        at = blob.find(_HEAD, at + 1)
+    return len(blob)
+
+
+def _numbered(first: int, count: int, runs: list[list[bytes]]) -> list[Chunk]:
+    found = sum(map(len, runs))
+    holes = len(runs) - 1
+    spare = max(count - found - holes, 0)  # more bad frames than holes: they go to the last hole
+    chunks = []
+    for at, run in enumerate(runs):
+        if at:
+            first += 1 + (spare if at == holes else 0)
+        if run:
+            blob = b"".join(part for frame in run for part in (PREFIXES[len(frame)], frame))
+            chunks.append((first, len(run), blob))
+            first += len(run)
+    return chunks
+
+
+def read_chunks(
+    pages: Pages, is_wanted: Callable[[int, int], bool], is_genuine: IsGenuine
+) -> Iterator[Piece]:
+    """Yield the chunks that can be found, all whole ones first.
+
+    is_wanted(lane, first): asked anew before the work for each.
+    """
+    damaged: list[Cell] = []
+    for page in pages.leaves((TABLE_LEAF,)):
+        for cell in cells(page):
+            if not _is_like_chunk(cell) or not is_wanted(*_place(cell)):
+                continue
+            whole = _whole(pages, cell)
+            if whole is None:
+                damaged.append(cell)
+            else:
+                yield whole
+    for cell in damaged:
+        lane, first = _place(cell)
+        if is_wanted(lane, first):
+            rows = [columns(payload) or [] for payload in pages.payloads(cell)]
+            tries = [cut((first, row[1], row[2]), is_genuine) for row in rows if _is_row(row)]
+            best = max(tries, key=lambda chunks: sum(one[1] for one in chunks), default=[])
+            yield from ((lane, chunk) for chunk in best)
+
+
+def _place(cell: Cell) -> tuple[int, int]:
+    rowid = cell.rowid or 0
+    return rowid >> LANE_SHIFT, rowid & _NUMBER
+
+
+def _whole(pages: Pages, cell: Cell) -> Piece | None:
+    lane, first = _place(cell)
+    for payload in pages.payloads(cell):
+        row = (cell.rowid, *(columns(payload) or [])[1:])
+        if len(row) == 4 and is_chunk(row):
+            return lane, (first, row[1], row[2])
+    return None
+
+
+def _is_like_chunk(cell: Cell) -> bool:
+    is_in_lane = cell.rowid is not None and cell.rowid >> LANE_SHIFT in LANES
+    return is_in_lane and _is_row(columns(cell.local) or [])
+
+
+def _is_row(values: list[Any]) -> bool:
+    # Three columns: of version 1, without a checksum.
+    return (
+        len(values) in (3, 4)
+        and values[0] is None
+        and isinstance(values[1], int)
+        and isinstance(values[2], bytes)
+    )
+
+
+@dataclass
+class Outcome:
+    """What a salvage has done. frames: that came over; missing: (lane, first, following)."""
+
+    frames: int
+    missing: list[tuple[int, int, int]]
+    folder: str
+
+    def missing_count(self) -> int:
+        """Return how many frames are missing."""
+        return sum(following - first for _, first, following in self.missing)
+
+
+class Salvage:
+    """Brings over what the quarantine holds, and mends chunks that are found damaged.
+
+    floor(lane): the first number that somebody still needs. on_end: gets the outcome.
+    """
+
+    def __init__(self, store: Store, is_genuine: IsGenuine, floor: Callable[[int], int]) -> None:
+        self._store = store
+        self._is_genuine = is_genuine
+        self._floor = floor
+        self._mended: set[tuple[int, int]] = set()
+        self._committed = asyncio.Event()
+        self._last: Removal | None = None
+        store.on_commit.append(self._hear)
+        store.on_damaged_chunk = self.mend
+        store.is_whole = lambda chunk: cut(chunk, is_genuine) == [chunk]
+        self.on_end: Callable[[Outcome], None] = lambda outcome: None
+        self.utc_us: Callable[[], int] = lambda: 0
+
+    async def run(self) -> None:
+        """Bring over all that is there, then end; goes on after a restart of the hub."""
+        text = self._store.meta.get(SALVAGE_KEY)
+        if not text:
+            return
+        task = json.loads(text)
+        floors = [self._floor(lane) for lane in LANES]  # they stand still meanwhile
+        done = await asyncio.to_thread(self._stored, task["following"])
+        frames = 0
+        for name in task["folders"]:
+            path = self._store.path.parent / name / self._store.path.name
+            with opened(path) as pages:
+                batches = self._batches(pages, done, (task["following"], floors))
+                while batch := await asyncio.to_thread(next, batches, None):
+                    frames += await self._restore(batch, task["is_seen_whole"])
+        missing = [
+            (lane, max(first, floors[lane]), end)
+            for lane in LANES
+            for first, end in done[lane].missing(task["following"][lane])
+            if end > floors[lane]
+        ]
+        self._end(Outcome(frames, missing, task["folders"][0]))
+
+    def _stored(self, following: list[int]) -> list[Ranges]:
+        """Return the numbers of each lane that are in the store, below `following`."""
+        found = [Ranges() for _ in LANES]
+        with closing(connect_to_read(self._store.path)) as db:
+            for lane, upto in enumerate(following):
+                base = lane << LANE_SHIFT
+                query = "SELECT id, count FROM chunk WHERE id >= ? AND id < ?"
+                for start, count in db.execute(query, (base, base + upto)):
+                    found[lane].add_range(start - base, start - base + count)
+        return found
+
+    def _batches(
+        self, pages: Pages, done: list[Ranges], bounds: tuple[list[int], list[int]]
+    ) -> Iterator[list[Piece]]:
+        following, floors = bounds
+        batch: list[Piece] = []
+        size = 0
+
+        def is_wanted(lane: int, first: int) -> bool:
+            # A chunk below the floor may reach above it.
+            is_near = floors[lane] - _COUNT_MAX < first < following[lane]
+            return is_near and first not in done[lane]
+
+        for lane, chunk in read_chunks(pages, is_wanted, self._is_genuine):
+            first, count, blob = chunk
+            end = first + count
+            if not floors[lane] < end <= following[lane] or end - 1 in done[lane]:
+                continue
+            done[lane].add_range(first, end)
+            batch.append((lane, chunk))
+            size += len(blob)
+            if size >= BATCH_SIZE_MAX:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
+
+    async def _restore(self, batch: list[Piece], is_seen_whole: bool) -> int:
+        """Put chunks into the store, wait for the commit; return how many frames they are."""
+        if not is_seen_whole:
+            found = await asyncio.to_thread(_identities, [chunk for _, chunk in batch])
+            for device, (boot, index, _) in found:
+                self._store.note_seen(device, boot, index)
+        self._committed.clear()
+        for lane in LANES:
+            chunks = [chunk for one, chunk in batch if one == lane]
+            if chunks:
+                self._last = Removal(lane, [], chunks, [], "salvaged")
+                self._store.remove(self._last)
+        await self._committed.wait()
+        count = sum(chunk[1] for _, chunk in batch)
+        self._store.counters["salvaged"] += count
+        return count
+
+    def _hear(self, group: Group) -> None:
+        if any(one is self._last for one in group.removals):
+            self._committed.set()
+
+    def _end(self, outcome: Outcome) -> None:
+        store = self._store
+        store.group.ledger += self._entries(outcome.missing, outcome.folder)
+        store.is_salvaging = False
+        store.save_meta(SALVAGE_KEY, "")
+        for lane, first, following in outcome.missing:
+            for callback in store.on_evicted:
+                callback(lane, first, following)
+        log.warning("salvage: %d frames came over, %d missing; the damaged store stays in %s",
+                    outcome.frames, outcome.missing_count(), outcome.folder)  # fmt: skip
+        self.on_end(outcome)
+
+    def _entries(self, missing: list[tuple[int, int, int]], detail: str) -> list[Entry]:
+        named = missing[:GAPS_MAX]
+        rest = sum(end - first for _, first, end in missing[GAPS_MAX:])
+        if rest:
+            detail += f"; {rest} more frames in {len(missing) - GAPS_MAX} ranges"
+        return [
+            gap(self.utc_us(), "", (0, first, end), lane=lane, reason=GAP_STORE_DAMAGED,
+                detail=detail)
+            for lane, first, end in named
+        ]  # fmt: skip
+
+    def mend(self, lane: int, chunk: Chunk) -> None:
+        """Put the genuine frames of a damaged chunk in its place. To be called on the loop."""
+        first, count, _ = chunk
+        if (lane, first) in self._mended:
+            return
+        self._mended.add((lane, first))
+        kept = cut(chunk, self._is_genuine)
+        there = Ranges()
+        there.add_range(0, first)
+        for start, length, _ in kept:
+            there.add_range(start, start + length)
+        runs = there.missing(first + count)
+        lost = sum(high - low for low, high in runs)
+        log.error("lane %d: frames %d..%d were damaged in the store, %d of them are lost",
+                  lane, first, first + count, lost)  # fmt: skip
+        missing = [(lane, low, high) for low, high in runs]
+        self._store.group.ledger += self._entries(missing, "found damaged when it was read")
+        self._store.remove(Removal(lane, [first], kept, runs, "damaged"))
+
+
+def _identities(chunks: list[Chunk]) -> list[tuple[str, tuple[int, int, int]]]:
+    """Return the identities of all frames that have one."""
+    found = []
+    for _, _, blob in chunks:
+        at = 0
+        while at + 2 <= len(blob):
+            size = blob[at] << 8 | blob[at + 1]
+            try:
+                found.append(identity_of(blob[at + 2 : at + 2 + size]))
+            except RemoteProtocolError:
+                pass
+            at += 2 + size
+    return found
