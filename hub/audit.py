@@ -98,17 +98,24 @@ class Audit:
 
 def values_of(config: Config) -> dict[str, Any]:
     """Return every setting and device by its full name; of secrets the start of a digest."""
-    values = {
-        f"{table}.{name}": value
-        for table, row in config.tables.items()
-        for name, value in row.items()
-    }
-    for uplink in config.uplinks:
-        values |= {f"uplink.{uplink['name']}.{name}": value for name, value in uplink.items()}
+    values = _flat("", config.tables) | _flat("uplink.", list(config.uplinks))
     for device in config.devices.values():
         row = {**vars(device), "secret": _digest(device.secret)}
         values |= {f"device.{device.name}.{name}": value for name, value in row.items()}
     return {**values, "hub.secret": _digest(config.secret)}
+
+
+def _flat(prefix: str, value: Any) -> dict[str, Any]:
+    """Return full name -> value; a table of a list goes by its own name, else by its place."""
+    if isinstance(value, dict):
+        pairs = list(value.items())
+    elif isinstance(value, list) and all(isinstance(one, dict) for one in value):
+        pairs = [(str(one.get("name", at)), one) for at, one in enumerate(value)]
+    else:
+        return {prefix.removesuffix("."): value}
+    return {
+        name: one for key, below in pairs for name, one in _flat(f"{prefix}{key}.", below).items()
+    }
 
 
 def _mode_words(mode: int, drill: bool) -> str:
