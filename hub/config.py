@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hub.rules import LISTS as RULE_LISTS
 from hub.rules import ROWS as RULE_ROWS
+from hub.rules import problems as rule_problems
 from hub.settings import Document, Row, SettingsError, commented
 from protocols.limits import DEVICE_NAME_SIZE_MAX, KEY_SIZE
 
@@ -36,8 +38,7 @@ ROWS = (
     Row("uplink", "version", "5", "",
         "MQTT version that the broker speaks.", choices=("5", "3.1.1")),
     Row("uplink", "required", True, "",
-        "Frames are kept until it has them; where false, what it misses is counted evicted.",
-        kind=bool),
+        "Frames are kept until it has them; where false, what it misses is counted evicted."),
     Row("uplink", "link_kbit_s", 0, "kbit/s",
         "What its line carries; 0: nobody knows, the hub finds out. Bundles become so small that "
         "an alert never waits long behind them.", 0, 10000000),
@@ -48,7 +49,7 @@ ROWS = (
     Row("uplink", "user", "", "",
         "MQTT user; empty for none. Its password: environment HINOMI_UPLINK_PASSWORD.", 0),
 )  # fmt: skip
-LISTS = ("uplink",)
+LISTS = ("uplink", *RULE_LISTS)
 
 DEVICE_ROWS = (
     Row("device", "name", None, "", "Name of the device.", 1, DEVICE_NAME_SIZE_MAX),
@@ -76,10 +77,13 @@ class Device:
 
 @dataclass(frozen=True)
 class Config:
-    """All settings of one hub. `tables`: table -> name -> value; `uplinks`: one dict each."""
+    """All settings of one hub.
+
+    `tables`: table -> name -> value, of a [[table]] a list of these; `uplinks`: one dict each.
+    """
 
     folder: Path
-    tables: dict[str, dict[str, Any]]
+    tables: dict[str, Any]
     uplinks: tuple[dict[str, Any], ...]
     devices: dict[str, Device] = field(repr=False)
     secret: bytes = field(repr=False)
@@ -100,25 +104,24 @@ def load(path: Path) -> Config:
     document = Document(_text(path), str(path))
     names = list(dict.fromkeys(row.table for row in ROWS))
     document.refuse_others(names)
-    tables = {
+    tables: dict[str, Any] = {
         name: document.read_table(ROWS, name, document.data.get(name, {}))
         for name in names
         if name not in LISTS
     }
-    uplinks = document.read_tables(ROWS, "uplink")
+    tables |= {name: document.read_tables(ROWS, name) for name in LISTS}
+    uplinks = tables["uplink"]
     seen: set[str] = set()
     for at, uplink in enumerate(uplinks):
         if uplink["name"] in seen:
             raise document.error("uplink", "name", "is used twice", "Give each its own.", at=at)
         seen.add(uplink["name"])
-    if tables["river"]["watch_m"] >= tables["river"]["danger_m"]:
-        remedy = f"Allowed: more than river.watch_m, which is {tables['river']['watch_m']:g}."
-        shown = f"is {tables['river']['danger_m']:g}"
-        raise document.error("river", "danger_m", shown, remedy)
     folder = path.parent.resolve()
     devices = load_devices(folder / tables["hub"]["devices"])
     if tables["hub"]["id"] in devices:
         raise document.error("hub", "id", "is also the name of a device", "Give the hub another.")
+    for one in rule_problems(tables, set(devices)):
+        raise document.error(one.table, one.name, one.why, one.remedy, at=one.at)
     secret = _secret(folder / "hub.secret")
     return Config(folder, tables, tuple(uplinks), devices, secret)
 

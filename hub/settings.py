@@ -178,16 +178,21 @@ def commented(
 ) -> str:
     """Return a TOML file with every setting, its unit and help.
 
-    lists: tables written as [[table]].
+    lists: tables written as [[table]]; one that has a value to be given stands there as a comment.
     """
+    open_tables = {
+        row.table for row in rows if values.get((row.table, row.name), row.default) is None
+    }
     parts: list[str] = []
     table = None
     for row in rows:
+        mark = "# " if row.table in open_tables else ""
         if row.table != table:
             table = row.table
-            parts.append(f"\n[[{table}]]" if table in lists else f"\n[{table}]")
+            parts.append(f"\n{mark}[[{table}]]" if table in lists else f"\n{mark}[{table}]")
+        value = values.get((row.table, row.name), row.default)
         parts.append(f"# {row.help} Allowed: {row.allowed()}.")
-        parts.append(f"{row.name} = {_toml(values.get((row.table, row.name), row.default))}")
+        parts.append(f"{mark}{row.name} = {'..' if value is None else _toml(value)}")
     return "\n".join(parts).lstrip() + "\n"
 
 

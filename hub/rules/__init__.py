@@ -4,21 +4,33 @@ A rule (hub.rules.rule.Rule) is given times and readings and has no clock and no
 are the rows it declares; those of all rules are in hub.toml.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from hub.rules import quake, river
 from hub.rules.finding import Finding
+from hub.rules.problem import Problem
 from hub.rules.rule import Rule
 from hub.settings import Row
 
 AGE_US_MAX = 600_000_000
 
 ROWS: tuple[Row, ...] = (*quake.ROWS, *river.ROWS)
+LISTS = (*quake.LISTS,)  # tables that are written [[name]], once for each site
 
 
 def make_rules(tables: dict[str, Any]) -> list[Rule]:
     """Return all rules. tables: those of hub.toml."""
-    return [quake.QuakeRule(tables["quake"]), river.RiverRule(tables["river"])]
+    return [
+        quake.QuakeRule(tables["quake"], tables["seismometer"]),
+        river.RiverRule(tables["river"]),
+    ]
 
 
-__all__ = ["AGE_US_MAX", "ROWS", "Finding", "Rule", "make_rules"]
+def problems(tables: dict[str, Any], devices: set[str]) -> Iterator[Problem]:
+    """Say what is wrong with settings that are each allowed. devices: names of those enrolled."""
+    yield from quake.problems(tables, devices)
+    yield from river.problems(tables)
+
+
+__all__ = ["AGE_US_MAX", "LISTS", "ROWS", "Finding", "Rule", "make_rules", "problems"]

@@ -1,55 +1,173 @@
-"""Ground shaking: several nodes report a peak within one window.
+"""Earthquakes: that one is there (k of n stations), and how strong it is at each seismometer.
 
-Input: series `*.peak` in m/s2 that a node's trigger sends on lane 0. One truck shakes one node; a
-quake shakes all, so `devices_min` different devices must report at least `peak_m_s2` within
-`window_ms`. The finding lasts until no node has reported for ten windows. This is a plain
-threshold, not a seismic intensity.
+That it is there: a station votes by a peak that its node reports on lane 0 (series `*.peak`), or
+by an onset in its waveform that also reaches `peak_m_s2`. One truck shakes one station; a quake
+shakes all, so `devices_min` different ones must vote within `window_ms`.
+
+How strong: for each [[seismometer]] (on the ground or an abutment, not on the span) the
+計測震度相当値 of the last 60 s, anew with every batch that arrives while it shakes, and the
+long-period class; see hub.rules.seismic. It is not an official intensity. Where samples of the
+window are missing, or the value is not above the sensor's own noise, it is "not computable", which
+is said: no low value is ever given.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from hub.rules.finding import EMERGENCY, Finding
+from hub.rules.finding import EMERGENCY, INFO, WARNING, Finding
+from hub.rules.problem import Problem, unknown_devices
 from hub.settings import Row
-from protocols.batch import Batch
-from protocols.vocabulary import LANE_ALERT, MODE_DISASTER
+from protocols.batch import Batch, Series
+from protocols.vocabulary import LANE_ALERT, LANE_WAVE, MODE_DISASTER, MODE_NORMAL, MODE_WATCH
 
+if TYPE_CHECKING:  # numpy costs 15 MiB: only hubs with a seismometer import it
+    from hub.rules.seismic.onset import Onset
+    from hub.rules.seismic.window import Window
+
+CLASS_WORDS = ("1", "2", "3", "4", "5-", "5+", "6-", "6+", "7")
 ROWS = (
     Row("quake", "peak_m_s2", 0.5, "m/s2",
-        "Ground acceleration on several nodes that means a quake.", 0.01, 20),
+        "Acceleration on several stations that means a quake.", 0.01, 20),
     Row("quake", "devices_min", 3, "devices",
         "So many must agree, so that one truck is no quake.", 1, 1000),
     Row("quake", "window_ms", 3000, "ms", "They must agree within this time.", 100, 60000),
+    Row("quake", "watch_class", "4", "",
+        "Intensity class (JMA scale) at a seismometer that raises the mode to watch.",
+        choices=CLASS_WORDS),
+    Row("quake", "disaster_class", "5-", "",
+        "Intensity class at a seismometer that raises the mode to disaster.", choices=CLASS_WORDS),
+    Row("seismometer", "device", None, "",
+        "Enrolled device whose accelerometer stands on the ground or an abutment.", 1, 16),
+    Row("seismometer", "sensor", "acc", "", "Its accelerometer: channels .x, .y and .z.", 1, 32),
+    Row("seismometer", "up", "z", "", "Its vertical axis.", choices=("x", "y", "z")),
+    Row("seismometer", "noise_intensity", 0.3, "",
+        "What its own noise would measure; nothing up to this is given.", -3, 3),
 )  # fmt: skip
+LISTS = ("seismometer",)
+
 QUIET_WINDOWS = 10
 WORSE_BY = 1.5  # said again when the peak has grown by this factor
+WINDOW_S = 60
+HELD_S = 180  # of the ring: three windows
+DURATION_S_MIN = 10  # a younger record is not computable
+AXES = ("x", "y", "z")
+NO_DATA, TOO_SHORT = "no data", "record too short"
+MISSING, NOISE = "samples are missing", "not above the sensor's noise"
+REASONS_JA = {
+    NO_DATA: "データなし",
+    TOO_SHORT: "記録が短い",
+    MISSING: "欠測あり",
+    NOISE: "センサの雑音以下",
+}
+VALUES_PER_TICK_MAX = 500  # computed between two ticks (0.3 ms each); more are put off, counted
+
+
+def problems(tables: dict[str, Any], devices: set[str]) -> Iterator[Problem]:
+    """Say what is wrong with [quake] and [[seismometer]]."""
+    yield from unknown_devices("seismometer", tables["seismometer"], devices)
+    quake = tables["quake"]
+    order = [CLASS_WORDS.index(quake[name]) for name in ("watch_class", "disaster_class")]
+    if order[0] > order[1]:
+        remedy = "Allowed: the same as quake.watch_class or higher."
+        yield Problem("quake", "disaster_class", f"is {quake['disaster_class']!r}", remedy)
+
+
+@dataclass
+class Strength:
+    """What a seismometer has measured of one quake; None: not computable, `reason` says why."""
+
+    value: float | None = None
+    reason: str = NO_DATA
+    long_period_class: int | None = None
+    peak_gal: float = 0.0
+
+
+@dataclass
+class _Station:
+    row: dict[str, Any]
+    boot: int = -1
+    window: "Window | None" = None
+    onset: "Onset | None" = None
+    computed: int = 0  # position up to which it was judged
+    waiting: dict[int, Series] = field(default_factory=dict)
+    strength: Strength = field(default_factory=Strength)
+    said: int = -1  # class of the last finding
+    said_long: int = 0
+    said_reason: str = ""
 
 
 class QuakeRule:
-    """settings: the [quake] table of hub.toml."""
+    """settings: the [quake] table of hub.toml; seismometers: its [[seismometer]] tables."""
 
     name = "quake"
 
-    def __init__(self, settings: dict[str, float]) -> None:
+    def __init__(self, settings: dict[str, Any], seismometers: list[dict[str, Any]]) -> None:
         self._peak_min = float(settings["peak_m_s2"])
         self._devices_min = int(settings["devices_min"])
         self._window_us = int(settings["window_ms"]) * 1000
+        self._class_min = {
+            mode: 1 + CLASS_WORDS.index(settings[name])
+            for mode, name in ((MODE_WATCH, "watch_class"), (MODE_DISASTER, "disaster_class"))
+        }
         self._peaks: dict[str, tuple[int, float]] = {}  # device -> when, its newest peak
         self._worst = 0.0
         self._is_on = False
+        self._stations = {row["device"]: _Station(row) for row in seismometers}
+        self._budget = VALUES_PER_TICK_MAX
+        self.put_off_count = 0
 
     def wants(self, device: str, kind: str, lane: int) -> bool:
         """Tell whether batches of such devices and lane are needed."""
-        return kind == "bridge" and lane == LANE_ALERT
+        if lane == LANE_ALERT:
+            return kind == "bridge" or device in self._stations
+        return device in self._stations and lane == LANE_WAVE
 
     def feed(self, device: str, batch: Batch, at_us: int) -> list[Finding]:
         """Take a batch whose newest reading was taken at at_us."""
         for series in batch.series or ():
-            if not series.channel.endswith(".peak"):
-                continue
-            scale = series.multiplier * 10.0**series.exponent
-            peak = max(abs(value) for value in series.values) * scale
-            if peak >= self._peak_min:
-                self._peaks[device] = (at_us, peak)
+            if series.channel.endswith(".peak"):
+                scale = series.multiplier * 10.0**series.exponent
+                self._vote(device, max(abs(value) for value in series.values) * scale, at_us)
+        station = self._stations.get(device)
+        if station is not None and batch.series is not None:
+            self._listen(device, station, batch, at_us)
+        return self._confirm(at_us) + (self._measure(device, station, at_us) if station else [])
+
+    def tick(self, now_us: int, utc_us: int) -> list[Finding]:
+        """Say when the shaking is over."""
+        self._budget = VALUES_PER_TICK_MAX
+        last_us = max((at_us for at_us, _ in self._peaks.values()), default=0)
+        if not self._is_on or now_us - last_us <= QUIET_WINDOWS * self._window_us:
+            return []
+        findings = [self._finding(0, now_us, is_over=True)]
+        for device, station in self._stations.items():
+            if station.said >= 0 or station.said_reason:
+                findings.append(self._strength_finding(device, station, now_us, is_over=True))
+            station.said, station.said_long, station.said_reason = -1, 0, ""
+            station.strength = Strength()
+        self._is_on, self._worst = False, 0.0
+        self._peaks.clear()
+        return findings
+
+    def save(self) -> dict[str, Any]:
+        """Nothing: shaking does not outlast a restart."""
+        return {}
+
+    def restore(self, saved: dict[str, Any], now_us: int) -> None:
+        """Nothing was saved."""
+
+    def strengths(self) -> dict[str, Strength]:
+        """Return what each seismometer has measured of the quake that goes on."""
+        return {device: station.strength for device, station in self._stations.items()}
+
+    # That it is there
+
+    def _vote(self, device: str, peak_m_s2: float, at_us: int) -> None:
+        if peak_m_s2 >= self._peak_min:
+            self._peaks[device] = (at_us, peak_m_s2)
+
+    def _confirm(self, at_us: int) -> list[Finding]:
         recent = [
             peak
             for when_us, peak in self._peaks.values()
@@ -61,29 +179,152 @@ class QuakeRule:
         if self._is_on and worst < WORSE_BY * self._worst:
             return []
         self._is_on, self._worst = True, worst
-        return [self._finding(len(recent))]
+        return [self._finding(len(recent), at_us)]
 
-    def tick(self, now_us: int, utc_us: int) -> list[Finding]:
-        """Say when the shaking is over."""
-        last_us = max((at_us for at_us, _ in self._peaks.values()), default=0)
-        if not self._is_on or now_us - last_us <= QUIET_WINDOWS * self._window_us:
-            return []
-        finding = self._finding(0, is_over=True)
-        self._is_on, self._worst = False, 0.0
-        self._peaks.clear()
-        return [finding]
-
-    def save(self) -> dict[str, Any]:
-        """Nothing: shaking does not outlast a restart."""
-        return {}
-
-    def restore(self, saved: dict[str, Any], now_us: int) -> None:
-        """Nothing was saved."""
-
-    def _finding(self, count: int, is_over: bool = False) -> Finding:
+    def _finding(self, count: int, at_us: int, is_over: bool = False) -> Finding:
         if is_over:
             ja, en = "揺れは収まりました", "The shaking is over"
         else:
             ja = f"地震の揺れを観測: 最大 {self._worst:.2f} m/s²({count} 地点)"
             en = f"Ground shaking: peak {self._worst:.2f} m/s² at {count} nodes"
-        return Finding(self.name, "quake", EMERGENCY, MODE_DISASTER, ja, en, is_over)
+        values = {"peak_m_s2": self._worst}
+        return Finding(
+            self.name, "quake", EMERGENCY, MODE_DISASTER, ja, en, is_over,
+            kind="quake", values=values, at_us=at_us,
+        )  # fmt: skip
+
+    # How strong it is
+
+    def _listen(self, device: str, station: _Station, batch: Batch, at_us: int) -> None:
+        from hub.rules.seismic.onset import Onset
+        from hub.rules.seismic.window import Window
+
+        for series in batch.series or ():
+            sensor, _, axis = series.channel.rpartition(".")
+            if sensor != station.row["sensor"] or axis not in AXES or not series.spacing_ns:
+                continue
+            rate_mhz = round(1e12 / series.spacing_ns / 100) * 100
+            window = station.window
+            is_new = batch.boot > station.boot or window is None
+            if is_new or window is None or abs(window.rate_mhz - rate_mhz) > rate_mhz // 20:
+                if batch.boot < station.boot:
+                    return
+                window = station.window = Window(rate_mhz, HELD_S)
+                station.onset, station.computed = Onset(rate_mhz), 0
+                station.boot = batch.boot
+            window.put(AXES.index(axis), series)
+        self._detect(device, station, at_us)
+
+    def _detect(self, device: str, station: _Station, at_us: int) -> None:
+        window, onset = station.window, station.onset
+        if window is None or onset is None:
+            return
+        fresh = window.between(station.computed, window.following())
+        station.computed = max(station.computed, window.following())
+        if fresh.shape[1]:
+            is_on = onset.feed(fresh)
+            peak_gal = window.peak(fresh)
+            if self._is_on:
+                station.strength.peak_gal = max(station.strength.peak_gal, peak_gal)
+            if is_on:
+                self._vote(device, peak_gal / 100, at_us)
+
+    def _measure(self, device: str, station: _Station, at_us: int) -> list[Finding]:
+        if not self._is_on or station.window is None:
+            return []
+        if self._budget <= 0:
+            self.put_off_count += 1
+            return []
+        self._budget -= 1
+        from hub.rules.seismic.intensity import class_of
+
+        self._compute(station)
+        value = station.strength.value
+        if value is None:
+            if station.said < 0 and station.said_reason != station.strength.reason:
+                station.said_reason = station.strength.reason
+                return [self._not_computable(device, station, at_us)]
+            return []
+        long_class = station.strength.long_period_class or 0
+        if class_of(value) <= station.said and long_class <= station.said_long:
+            return []
+        station.said = max(station.said, class_of(value))
+        station.said_long = max(station.said_long, long_class)
+        return [self._strength_finding(device, station, at_us)]
+
+    def _compute(self, station: _Station) -> None:
+        import numpy as np
+
+        from hub.rules.seismic import intensity, long_period
+
+        window, strength = station.window, station.strength
+        assert window is not None
+        axes = window.last(WINDOW_S)
+        if axes.shape[1] * 1000 < DURATION_S_MIN * window.rate_mhz:
+            strength.reason = TOO_SHORT
+            return
+        if np.isnan(axes).any():
+            strength.reason = MISSING
+            return
+        value = intensity.intensity(axes, window.rate_mhz)
+        if value <= station.row["noise_intensity"]:
+            strength.reason = NOISE
+            return
+        if strength.value is None or value > strength.value:
+            strength.value, strength.reason = value, ""
+        long_axes = window.last(HELD_S)
+        horizontal = [at for at, axis in enumerate(AXES) if axis != station.row["up"]]
+        enough = long_axes.shape[1] * 1000 >= long_period.DURATION_S_MIN * window.rate_mhz
+        if value >= 2.5 and enough and not np.isnan(long_axes).any():
+            response = long_period.velocity_response(long_axes[horizontal], window.rate_mhz)
+            found = long_period.class_of(float(response.max()))
+            strength.long_period_class = max(found, strength.long_period_class or 0)
+
+    def _not_computable(
+        self, device: str, station: _Station, at_us: int, is_over: bool = False
+    ) -> Finding:
+        reason = station.strength.reason
+        ja = f"計測震度相当値は算出できません({REASONS_JA[reason]}): {device}"
+        en = f"equivalent intensity not computable ({reason}): {device}"
+        return Finding(
+            self.name, device, INFO, MODE_NORMAL, ja, en, is_over,
+            kind="quake", place=device, at_us=at_us,
+        )  # fmt: skip
+
+    def _strength_finding(
+        self, device: str, station: _Station, at_us: int, is_over: bool = False
+    ) -> Finding:
+        from hub.rules.seismic.intensity import CLASSES, class_of, is_boundary, rounded
+
+        strength = station.strength
+        if strength.value is None:
+            return self._not_computable(device, station, at_us, is_over)
+        value = strength.value
+        position = class_of(value)
+        edge_ja, edge_en = (" (階級の境界)", " (at the edge of its class)") if (
+            is_boundary(value)
+        ) else ("", "")  # fmt: skip
+        long_ja, long_en = "", ""
+        if strength.long_period_class:
+            long_ja = f"、長周期地震動階級相当 {strength.long_period_class}"
+            long_en = f", long-period class {strength.long_period_class}"
+        shown, name = rounded(value), CLASSES[position]
+        end_ja, end_en = ("(最大)", "largest ") if is_over else ("", "")
+        ja = f"計測震度相当値{end_ja} {shown:.1f}(震度{name.ja}相当){edge_ja}{long_ja}: {device}"
+        en = (
+            f"{end_en.capitalize()}equivalent intensity {shown:.1f}, class {name.en}"
+            f"{edge_en}{long_en}: {device}"
+        )
+        mode = max((mode for mode, low in self._class_min.items() if position >= low),
+                   default=MODE_NORMAL)  # fmt: skip
+        level = {MODE_NORMAL: INFO, MODE_WATCH: WARNING, MODE_DISASTER: EMERGENCY}[mode]
+        values = {
+            "intensity": shown,
+            "intensity_unrounded": value,
+            "peak_m_s2": strength.peak_gal / 100,
+            "long_period_class": float(strength.long_period_class or 0),
+        }
+        return Finding(
+            self.name, device, level, mode, ja, en, is_over,
+            kind="quake", place=device, values=values, at_us=at_us,
+        )  # fmt: skip

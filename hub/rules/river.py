@@ -4,9 +4,11 @@ Input: channel `level` in m of devices of kind river. A level counts as reached 
 only `hysteresis_m` below it, so that waves do not ring the bell.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from hub.rules.finding import EMERGENCY, INFO, WARNING, Finding
+from hub.rules.problem import Problem
 from hub.settings import Row
 from protocols.batch import Batch
 from protocols.vocabulary import LANE_WAVE, MODE_DISASTER, MODE_NORMAL, MODE_WATCH
@@ -18,6 +20,14 @@ ROWS = (
         "A level counts as left only this far below it.", 0, 10),
 )  # fmt: skip
 ASKS = ((MODE_NORMAL, INFO), (MODE_WATCH, WARNING), (MODE_DISASTER, EMERGENCY))
+
+
+def problems(tables: dict[str, Any]) -> Iterator[Problem]:
+    """Say what is wrong with [river]."""
+    watch_m, danger_m = tables["river"]["watch_m"], tables["river"]["danger_m"]
+    if watch_m >= danger_m:
+        remedy = f"Allowed: more than river.watch_m, which is {watch_m:g}."
+        yield Problem("river", "danger_m", f"is {danger_m:g}", remedy)
 
 
 class RiverRule:

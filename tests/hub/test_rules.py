@@ -16,7 +16,10 @@ from protocols.vocabulary import (
 from tests.hub.batches import S, batch
 
 RIVER = {"watch_m": 2.0, "danger_m": 3.0, "hysteresis_m": 0.2}
-QUAKE = {"peak_m_s2": 0.5, "devices_min": 3, "window_ms": 3000}
+QUAKE = {
+    "peak_m_s2": 0.5, "devices_min": 3, "window_ms": 3000, "watch_class": "4",
+    "disaster_class": "5-",
+}  # fmt: skip
 
 
 def stages(rule: RiverRule, *values: float, device: str = "river-1") -> list[list[Finding]]:
@@ -84,12 +87,12 @@ def peak(rule: QuakeRule, device: str, at_us: int, value: float = 0.8) -> list[F
 
 
 def test_one_truck_is_no_quake_however_often_it_passes() -> None:
-    rule = QuakeRule(QUAKE)
+    rule = QuakeRule(QUAKE, [])
     assert [peak(rule, "bridge-1", at * S) for at in range(20)] == [[]] * 20
 
 
 def test_enough_nodes_within_the_window_are_a_quake() -> None:
-    rule = QuakeRule(QUAKE)
+    rule = QuakeRule(QUAKE, [])
     assert peak(rule, "bridge-1", 0) == [] and peak(rule, "bridge-2", S) == []
     (finding,) = peak(rule, "bridge-3", 3 * S)
     assert (finding.mode, finding.level, finding.is_over) == (MODE_DISASTER, EMERGENCY, False)
@@ -97,33 +100,33 @@ def test_enough_nodes_within_the_window_are_a_quake() -> None:
 
 
 def test_the_same_nodes_spread_over_more_than_the_window_are_none() -> None:
-    rule = QuakeRule(QUAKE)
+    rule = QuakeRule(QUAKE, [])
     assert [peak(rule, f"bridge-{at}", at * 2 * S) for at in range(1, 8)] == [[]] * 7
 
 
 def test_weak_shaking_and_other_channels_do_not_count() -> None:
-    rule = QuakeRule(QUAKE)
+    rule = QuakeRule(QUAKE, [])
     for number in range(5):
         assert peak(rule, f"bridge-{number}", 0, 0.49) == []
         assert rule.feed(f"bridge-{number}", batch("acc.x", [9.8]), 0) == []
 
 
 def test_peaks_count_by_when_they_were_measured_not_by_when_they_came() -> None:
-    rule = QuakeRule(QUAKE)
+    rule = QuakeRule(QUAKE, [])
     assert peak(rule, "bridge-1", 100 * S) == []
     assert peak(rule, "bridge-2", 10 * S) == []  # of the past: it came late
     assert peak(rule, "bridge-3", 101 * S) == []
 
 
 def test_a_quake_that_grows_is_said_again_and_one_that_does_not_is_not() -> None:
-    rule = QuakeRule(QUAKE)
+    rule = QuakeRule(QUAKE, [])
     found = [len(peak(rule, f"bridge-{number}", 0)) for number in range(3)]
     found += [len(peak(rule, "bridge-1", S, value)) for value in (0.9, 1.19, 1.3, 1.4, 9.0)]
     assert found == [0, 0, 1, 0, 0, 1, 0, 1]
 
 
 def test_a_quake_is_over_when_nobody_has_reported_for_some_windows() -> None:
-    rule = QuakeRule(QUAKE)
+    rule = QuakeRule(QUAKE, [])
     for number in range(3):
         peak(rule, f"bridge-{number}", 0)
     quiet_us = QUIET_WINDOWS * 3 * S
@@ -135,7 +138,7 @@ def test_a_quake_is_over_when_nobody_has_reported_for_some_windows() -> None:
 
 
 def test_rules_want_only_what_concerns_them() -> None:
-    quake, river = make_rules({"quake": QUAKE, "river": RIVER})
+    quake, river = make_rules({"quake": QUAKE, "seismometer": [], "river": RIVER})
     assert quake.wants("any", "bridge", LANE_ALERT)
     assert not quake.wants("any", "bridge", LANE_WAVE)
     assert not quake.wants("any", "river", LANE_ALERT)
@@ -145,4 +148,7 @@ def test_rules_want_only_what_concerns_them() -> None:
 
 
 def test_every_rule_has_a_name_for_people() -> None:
-    assert all(rule.name in KINDS for rule in make_rules({"quake": QUAKE, "river": RIVER}))
+    assert all(
+        rule.name in KINDS
+        for rule in make_rules({"quake": QUAKE, "seismometer": [], "river": RIVER})
+    )

@@ -1,0 +1,1 @@
+"""Strong motion: intensity, long-period class, onset; numpy in, plain numbers out."""
