@@ -50,6 +50,8 @@ QUIET_WINDOWS = 10
 WORSE_BY = 1.5  # said again when the peak has grown by this factor
 WINDOW_S = 60
 HELD_S = 180  # of the ring: three windows
+LONG_PERIOD_FROM = 2.5  # an intensity; below it no tall building swings
+LONG_PERIOD_EVERY = 8  # of the computations: it costs ten times as much
 DURATION_S_MIN = 10  # a younger record is not computable
 AXES = ("x", "y", "z")
 NO_DATA, TOO_SHORT = "no data", "record too short"
@@ -95,6 +97,7 @@ class _Station:
     said: int = -1  # class of the last finding
     said_long: int = 0
     said_reason: str = ""
+    computations: int = 0
 
 
 class QuakeRule:
@@ -275,7 +278,9 @@ class QuakeRule:
         long_axes = window.last(HELD_S)
         horizontal = [at for at, axis in enumerate(AXES) if axis != station.row["up"]]
         enough = long_axes.shape[1] * 1000 >= long_period.DURATION_S_MIN * window.rate_mhz
-        if value >= 2.5 and enough and not np.isnan(long_axes).any():
+        is_due = station.computations % LONG_PERIOD_EVERY == 0
+        station.computations += 1
+        if is_due and value >= LONG_PERIOD_FROM and enough and not np.isnan(long_axes).any():
             response = long_period.velocity_response(long_axes[horizontal], window.rate_mhz)
             found = long_period.class_of(float(response.max()))
             strength.long_period_class = max(found, strength.long_period_class or 0)
