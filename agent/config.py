@@ -6,6 +6,7 @@ REQUIRED or the value of an absent key; allowed is for people. Unknown keys are 
 
 from agent.policy import PACE_KEYS, Policy
 from protocols.limits import DEVICE_NAME_SIZE_MAX
+from protocols.rs256 import is_modulus
 from protocols.vocabulary import LANE_STATE, MODE_NAMES
 
 TYPE_CHECKING = False
@@ -27,6 +28,8 @@ DEVICE_ROWS = (
     ("sensors", "tables", REQUIRED, "a list with a table for each sensor"),
     ("policy", "table", REQUIRED, "a table with normal, and watch and disaster where they differ"),
     ("led_pin", (0, 99), ABSENT, "the number of a pin, lit by the command identify"),
+    ("board", "text", "", "a name of boards/boards: of the images that fit it"),
+    ("update_key", "text", "", "empty, or 512 hexadecimal digits: the key that signs images"),
 )
 HUB_ROWS = (
     ("host", "text", REQUIRED, "a name or address"),
@@ -263,6 +266,8 @@ class Config:
         self.host = hub["host"]
         self.port = hub["port"]
         self.led_pin = row.get("led_pin")
+        self.board = row["board"]
+        self.update_key = _update_key(row["update_key"])
         self.sensors = _sensors(row["sensors"])
         lanes = {sensor.name: sensor.lane for sensor in self.sensors}
         self.policy = Policy(_policy_rows(row["policy"], self.sensors), lanes)
@@ -282,6 +287,16 @@ def _secret(text: str) -> bytes:
     if len(text) != 64 or len(secret) != 32:
         raise ConfigError("secret", "is no key", DEVICE_ROWS[1][3])
     return secret
+
+
+def _update_key(text: str) -> bytes:
+    try:
+        modulus = bytes.fromhex(text)
+    except ValueError:
+        modulus = b"no"
+    if modulus and not is_modulus(modulus):
+        raise ConfigError("update_key", "is no modulus of 2048 bits", DEVICE_ROWS[-1][3])
+    return modulus
 
 
 def _sensors(tables: "list[Any]") -> "list[SensorRow]":

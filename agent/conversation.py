@@ -6,10 +6,10 @@ byte loses nothing, the next conversation sends it again.
 
 from protocols.batch import read_record_head
 from protocols.limits import RANGES_MAX, WINDOW_FRAMES_MAX
-from protocols.messages import ACK, BYE, COMMAND, RESULT, WELCOME
+from protocols.messages import ACK, BYE, COMMAND, PIECE, RESULT, WELCOME
 from protocols.portable import const
 from protocols.session import CLOSED, OPEN
-from protocols.vocabulary import LANE_LIFE, LANE_WAVE
+from protocols.vocabulary import COMMAND_SWITCH, COMMAND_UPDATE, LANE_LIFE, LANE_WAVE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from agent.flashlog import FlashLog
     from agent.operation import Operation
+    from agent.update import Update
     from protocols.session import DeviceSession
 
 # Places in the window that bulk frames leave free, so that an alert need not wait for an ack.
@@ -24,11 +25,18 @@ WINDOW_URGENT = const(16)
 
 
 class Conversation:
-    """session: new. flashlog: mounted. operation: obeys commands."""
+    """session: new. flashlog: mounted. operation: obeys commands. update: those of update."""
 
     def __init__(
-        self, session: "DeviceSession", flashlog: "FlashLog", operation: "Operation"
+        self,
+        session: "DeviceSession",
+        flashlog: "FlashLog",
+        operation: "Operation",
+        update: "Update | None" = None,
     ) -> None:
+        self._update = update
+        if update is not None:
+            update.new_session()
         self._session = session
         self._flashlog = flashlog
         self._operation = operation
@@ -70,6 +78,10 @@ class Conversation:
                 self._operation.change_mode(fields["mode"], fields["drill"], now_us)
             elif kind == ACK:
                 self._free(fields["durable"])
+                if self._update is not None:
+                    self._update.acknowledged()
+            elif kind == PIECE and self._update is not None:
+                self._update.piece(fields)
             elif kind == COMMAND:
                 self._obey(fields, now_us)
             elif kind == BYE:
@@ -80,6 +92,9 @@ class Conversation:
 
         The session's own messages, then frames, most urgent lane first.
         """
+        if self._update is not None and self.is_open():
+            for kind, fields in self._update.take_messages():
+                self._session.send(kind, fields)
         output = self._session.take_output()
         while self.is_open():
             frame = self._next_frame()
@@ -113,5 +128,8 @@ class Conversation:
             ]
 
     def _obey(self, fields: "dict[str, Any]", now_us: int) -> None:
+        if self._update is not None and fields["code"] in (COMMAND_UPDATE, COMMAND_SWITCH):
+            self._update.command(fields["id"], fields["code"], fields["arguments"])
+            return
         status, detail = self._operation.obey(fields["code"], fields["arguments"], now_us)
         self._session.send(RESULT, {"id": fields["id"], "status": status, "detail": detail})

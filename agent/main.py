@@ -16,7 +16,9 @@ from agent.operation import Operation
 from agent.sampler import EVENT_POLL_MS, EVENT_WATCH_US, Sampler
 from agent.sealer import Sealer
 from agent.sensor import Sensor
+from agent.slots import Slots
 from agent.supervisor import Beats, Supervisor, end_tasks
+from agent.update import ERASE_US, Trust, Update
 from agent.uplink import Uplink
 from protocols.cose import DeviceKeys
 from protocols.portable import const
@@ -25,10 +27,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-FIRMWARE = "hinomi-agent 0.1.0"
+FIRMWARE_NAME = "hinomi-agent "
+VERSION = "0.1.0"  # of an agent that was started from no slot, whose manifest would name it
 KEY_STOPPED = const(2)  # of the flash log's kept values: the boot that ended in good order
-# Erasing stops a board's processor for tens of ms: only where no sensor is due for so long.
-ERASE_WINDOW_US = const(60_000)
 DRAIN_MS_MAX = const(10_000)  # how long a stop waits for the hub to take what is left
 _BEAT_MARGIN_US = const(5_000_000)
 _NEVER_US = const(1 << 62)
@@ -37,10 +38,17 @@ _NEVER_US = const(1 << 62)
 class Agent:
     """One boot of one device.
 
-    Board: the hardware port. table: what config.json holds; ConfigError.
+    Board: the hardware port. table: what config.json holds; ConfigError. slot: the one that this
+    boot was started from.
     """
 
-    def __init__(self, board: "Any", table: "dict[str, Any]", echo: bool = True) -> None:
+    def __init__(
+        self,
+        board: "Any",
+        table: "dict[str, Any]",
+        echo: bool = True,
+        slot: "int | None" = None,
+    ) -> None:
         config = Config(table)
         check_drivers(board, config)
         self._board = board
@@ -55,6 +63,8 @@ class Agent:
         self.sampler = Sampler(sensors, config.policy, self.sealer)
         led = None if config.led_pin is None else board.pin(config.led_pin, "out", "none")
         self.operation = Operation(self.sampler, self.flashlog, self.log, led)
+        self._next_us = 0  # when a sensor is due
+        self.update = self._make_update(slot)
         self._beats = Beats()
         self.supervisor = Supervisor(board, self.log, self._beats)
         self.uplink = Uplink(
@@ -63,6 +73,7 @@ class Agent:
             keys,
             flashlog=self.flashlog,
             operation=self.operation,
+            update=self.update,
             beats=self._beats,
             log=self.log,
             greeting=self._greeting,
@@ -79,6 +90,7 @@ class Agent:
         tasks = [
             asyncio.create_task(supervisor.keep_running("sampler", self._sample)),
             asyncio.create_task(supervisor.keep_running("uplink", self.uplink.run)),
+            asyncio.create_task(supervisor.keep_running("update", self.update.run)),
             asyncio.create_task(supervisor.feed_watchdog()),
         ]
         if getattr(self._board, "waker", None) is not None:
@@ -89,6 +101,8 @@ class Agent:
             await self._drain()
         finally:
             await end_tasks(tasks)
+        if self.update.is_switching:
+            self._board.reset()
 
     def statistics(self) -> "dict[str, Any]":
         """Return the counters of all parts."""
@@ -101,6 +115,7 @@ class Agent:
             "flash": self.flashlog.statistics(),
             "sensors": self.sampler.statistics(),
             "uplink": self.uplink.statistics(),
+            "update": self.update.statistics(),
         }
 
     async def _sample(self) -> None:
@@ -111,11 +126,11 @@ class Agent:
         while not self._stopping.is_set():
             framed = self.sealer.next_index
             now_us = self._now_us()
-            next_us = self.sampler.run_due(now_us)
+            next_us = self._next_us = self.sampler.run_due(now_us)
             self.operation.run_due(now_us)
             if self.sealer.next_index != framed:
                 self.uplink.wake()
-            if next_us - self._now_us() > ERASE_WINDOW_US:
+            if next_us - self._now_us() > ERASE_US:
                 self.flashlog.prepare()
             self._beats.expect("sampler", next_us + _BEAT_MARGIN_US)
             await sleep_us(min(next_us, now_us + US_PER_S) - self._now_us())
@@ -153,7 +168,21 @@ class Agent:
         cause = str(self._board.reset_cause)
         if self.supervisor.last_crash:
             cause = cause + "; " + self.supervisor.last_crash
-        return self.boot, FIRMWARE, self._config.profile, cause
+        firmware = FIRMWARE_NAME + (self.update.version or VERSION)
+        return self.boot, firmware, self._config.profile, cause
+
+    def _make_update(self, slot: "int | None") -> Update:
+        flashes = self._board.slots()
+        config = self._config
+        return Update(
+            None if flashes is None else Slots(flashes, slot),
+            Trust(config.update_key, config.board, config.profile),
+            flashlog=self.flashlog,
+            log=self.log,
+            idle_us=lambda: self._next_us - self._now_us(),
+            wake=lambda: self.uplink.wake(),
+            restart=self.stop,
+        )
 
     def _now_us(self) -> int:
         now_us: int = self._board.clock.now_us()
@@ -175,6 +204,6 @@ def check_drivers(board: "Any", config: Config) -> None:
                 raise ConfigError("sensor " + row.name, "cannot be set so", str(error))
 
 
-async def run(board: "Any", table: "dict[str, Any]") -> None:
-    """Run the agent on a board until its power goes."""
-    await Agent(board, table).run()
+async def run(board: "Any", table: "dict[str, Any]", slot: "int | None" = None) -> None:
+    """Run the agent on a board until its power goes. slot: the one that it was started from."""
+    await Agent(board, table, slot=slot).run()

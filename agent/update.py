@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from agent.slots import Slot, Slots
 
 KEY_COUNTER = const(8)  # of the flash log's kept values: no image of a lower counter is taken
-ERASE_US = const(60_000)  # no sensor may be due for so long where a sector is erased
+# Erasing stops a board's processor for tens of ms: only where no sensor is due for so long.
+ERASE_US = const(60_000)
 PROGRAM_US = const(10_000)  # .. where a piece is written
 WINDOW_MS_MAX = const(60_000)
 BAD_CHUNKS_MAX = const(3)  # in a row; then the flash or the hub is broken

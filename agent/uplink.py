@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from agent.log import Log
     from agent.operation import Operation
     from agent.supervisor import Beats
+    from agent.update import Update
     from protocols.cose import DeviceKeys
 
 RETRY_US_MIN = const(250_000)
@@ -45,6 +46,7 @@ class Uplink:
         self._keys = keys
         self._flashlog: FlashLog = parts["flashlog"]
         self._operation: Operation = parts["operation"]
+        self._update: Update | None = parts.get("update")
         self._beats: Beats = parts["beats"]
         self._log: Log = parts["log"]
         self._greeting = parts["greeting"]
@@ -100,7 +102,7 @@ class Uplink:
     def _begin(self) -> Conversation:
         self._flashlog.reset_in_flight()
         session = DeviceSession(self._keys, self._board.random(NONCE_SIZE), self._now_us())
-        conversation = Conversation(session, self._flashlog, self._operation)
+        conversation = Conversation(session, self._flashlog, self._operation, self._update)
         conversation.start(*self._greeting())
         return conversation
 

@@ -48,6 +48,7 @@ def make_config(
         "device": device,
         "secret": secret_hex,
         "profile": profile,
+        "board": table["board"],
         "hub": {"host": host, "port": port},
         "sensors": table["sensors"],
         "policy": table["policy"],

@@ -284,7 +284,8 @@ class SimBoard:
     settings) pairs, each wired by model.attach(board, settings). flash: the lasting flash body
     (sector_size, sector_count, read_into, program, erase, maybe sync); None: a fresh simulated NOR
     flash. dial: async (host, port) -> (reader, writer); a scenario puts its faulty network here.
-    seed: fixes random(), unique_id. clock_error_ppm: how far off the board's crystal is.
+    slots: the lasting bodies of two slots for images. seed: fixes random(), unique_id.
+    clock_error_ppm: how far off the board's crystal is.
     waker: what a change of a watched pin sets, if look_at_pins() comes often enough; None: no pin
     wakes anybody.
     """
@@ -298,12 +299,14 @@ class SimBoard:
         dial: Any = asyncio.open_connection,
         seed: int = 0,
         clock_error_ppm: int = 0,
+        slots: Sequence[Any] = (),
         waker: Any = None,
     ) -> None:
         self.waker = waker
         self._watched: dict[int, tuple[Pin, int]] = {}  # and its level at the last look
         self.world_clock = world_clock
         self.clock_error_ppm = clock_error_ppm
+        self._slots = slots
         self.i2c_chips: dict[int, dict[int, Any]] = {}
         self.spi_chips: dict[tuple[int, int], Any] = {}
         self.uarts: dict[int, Any] = {}
@@ -404,6 +407,11 @@ class SimBoard:
 
             self._flash = SimFlash()
         return BoardFlash(self._power, self._flash)
+
+    def slots(self) -> list[BoardFlash]:
+        """Return the two slots for images, or none."""
+        self._power.check()
+        return [BoardFlash(self._power, body) for body in self._slots]
 
     def random(self, n: int) -> bytes:
         """Return n random bytes; the same for the same seed."""

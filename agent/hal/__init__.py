@@ -46,6 +46,8 @@ the board's own.
         program(offset, data)                 NOR: only clears bits, 1 -> 0
         erase(sector)                         every byte 0xFF
         sync()                                return once all before it would survive a power cut
+    board.slots() -> list of Flash        the two slots for images, or none; None where the agent
+                                          is updated by its own package
     board.clock.now_us() -> int               microseconds of this boot, 64 bit, never wraps
     board.clock.sleep_us(duration_us)         holds the processor: for the few ms of a self-test
     board.reset()                             does not return

@@ -8,7 +8,7 @@ wiring: the tables spi, i2c, uart and adc of the board's profile (boards/boards)
 
 flash, kind "partition" (ESP32: label), "rp2" (start, size in bytes of the storage that the
 firmware's file system leaves free) or "file" (path, sectors; slower, and a power cut may cost what
-was not synced).
+was not synced). slots: a list of two such tables, for images (agent/slots.py).
 """
 
 # mypy: disable-error-code="attr-defined"
@@ -21,6 +21,7 @@ import time
 import machine
 
 from agent.hal.errors import ENODEV, ETIMEDOUT
+from agent.hal.open_flash import open_flash
 from agent.hal.pulse_filter import PulseFilter
 from agent.hal.shift_in import ShiftIn
 from agent.hal.stream import Stream
@@ -287,7 +288,11 @@ class MicropythonBoard:
 
     def flash(self) -> "Any":
         """Return the flash that the wiring says; OSError or ValueError where there is none."""
-        return _open_flash(self._wiring.get("flash", _FLASH_DEFAULT))
+        return open_flash(self._wiring.get("flash", _FLASH_DEFAULT))
+
+    def slots(self) -> "list[Any]":
+        """Return the two slots for images, or none; errors as flash()."""
+        return [open_flash(table) for table in self._wiring.get("slots", [])]
 
     def random(self, n: int) -> bytes:
         """Return n random bytes, of the chip's own source."""
@@ -343,23 +348,3 @@ def _reset_cause() -> str:
         if getattr(machine, name, None) == cause:
             return word
     return str(cause)
-
-
-def _open_flash(table: "dict[str, Any]") -> "Any":
-    """Return the port's flash as the table says; the modules of other ports are not imported."""
-    if table["kind"] == "file":
-        from agent.hal.file_flash import FileFlash
-
-        return FileFlash(table["path"], sector_count=table["sectors"])
-    from agent.hal.block_flash import BlockFlash
-
-    if table["kind"] == "rp2":
-        import rp2
-
-        return BlockFlash(rp2.Flash(start=table["start"], len=table["size"]))
-    import esp32
-
-    found = esp32.Partition.find(esp32.Partition.TYPE_DATA, label=table["label"])
-    if not found:
-        raise OSError(ENODEV)
-    return BlockFlash(found[0])

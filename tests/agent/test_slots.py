@@ -140,8 +140,10 @@ def test_whenever_the_power_goes_a_whole_image_is_started() -> None:
     install(Slots(before.flashes), 0, OLD, OLD_RELEASE)
     kept = [bytes(flash.data) for flash in before.flashes]
     count = 0
+    sizes = [4]  # of the head that is given up
+    sizes.extend(recorder.sizes)
     for scattered in (False, True):
-        for point in points([4, *recorder.sizes]):
+        for point in points(sizes):
             flashes = [SimFlash(sector_count=SECTORS, seed=point) for _ in range(2)]
             flashes[1] = SimFlash(sector_count=SECTORS, seed=point, scattered=scattered)
             for flash, data in zip(flashes, kept):  # noqa: B905

@@ -6,7 +6,6 @@ from agent.slots import Slots
 from agent.update import BAD_CHUNKS_MAX, KEY_COUNTER
 from protocols.manifest import CHUNK_SIZE, encode_manifest
 from protocols.vocabulary import COMMAND_UPDATE, RESULT_DONE, RESULT_FAILED, RESULT_PACKAGE
-from simulators.storage import PowerCut
 from tests.agent.update_bench import (
     NEW,
     NEW_RELEASE,
@@ -278,30 +277,3 @@ async def test_a_refused_image_can_be_tried_again() -> None:
     await running(board, job)
     board.restart()
     assert board.chosen == 1
-
-
-async def until_cut(board: Board) -> None:
-    """Run the board's update part until its power goes."""
-    try:
-        await board.update.run()
-    except PowerCut:
-        pass
-
-
-async def test_a_power_cut_at_any_byte_of_the_fetch_leaves_the_old_image_running() -> None:
-    for point in range(0, 30_000, 1361):
-        board = Board(scattered=point % 2 == 1)
-        board.flashes[1].cut_after(point)
-        task = asyncio.create_task(until_cut(board))
-        hub = asyncio.create_task(whole(HandHub(board.update)))
-        while not task.done() and not hub.done():
-            await asyncio.sleep(0)  # noqa: ASYNC110
-        was_cut = task.done() and not board.update.is_switching
-        hub.cancel()
-        await asyncio.gather(task, hub, return_exceptions=True)
-        board.restart()
-        assert board.chosen == (0 if was_cut else 1), point
-        if was_cut:
-            await running(board, whole)
-            board.restart()
-            assert board.chosen == 1
