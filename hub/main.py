@@ -18,7 +18,8 @@ from hub.live import Live
 from hub.modes import Change, Modes
 from hub.relay.mqtt import MqttUplink
 from hub.rules import AGE_US_MAX, Finding, make_rules
-from hub.rules.finding import INFO, LEVEL_NAMES
+from hub.rules.finding import INFO, LEVEL_NAMES, WARNING
+from hub.salvage import Outcome, Salvage, Verifier
 from hub.sender import HubSender
 from hub.store import Group, Store
 from hub.timing import Timing
@@ -74,6 +75,9 @@ class Hub:
             for lane in range(4)
             if any(rule.wants(name, device.kind, lane) for rule in self.rules)
         }
+        secrets = {name: device.secret for name, device in config.devices.items()}
+        verifier = Verifier({**secrets, config.id: config.secret})
+        self.salvage = Salvage(self.store, verifier, self._needed_from)
         self._started_us = self.clock.now_us()
         self._rates = _Rates(self.clock)
         self._connect()
@@ -93,6 +97,17 @@ class Hub:
         required = [one.queue for one in self.uplinks if one.is_required]
         if required:
             self.store.floor = lambda lane: min(queue.floor(lane) for queue in required)
+
+        self.salvage.utc_us = self.clock.utc_us
+        self.salvage.on_end = self._salvaged
+
+    def _needed_from(self, lane: int) -> int:
+        # Without an uplink all that is stored is what there is.
+        return min((one.queue.floor(lane) for one in self.uplinks), default=0)
+
+    def _salvaged(self, outcome: Outcome) -> None:
+        level = WARNING if outcome.missing else INFO
+        self._notice(level, "store", outcome.texts(), self.clock.now_us())
 
     def _greeted(self, device: str, hello: dict[str, Any]) -> None:
         state = self.live.states[device]
@@ -273,6 +288,8 @@ async def run(config: Config, ready: "asyncio.Future[tuple[int, int]] | None" = 
             ready.set_result((port, page_port.result()))
         tasks = [loop.create_task(_kept(one.run, one.name)) for one in hub.uplinks]
         tasks.append(loop.create_task(_kept(hub.watch, "watch")))
+        tasks.append(loop.create_task(_kept(hub.salvage.run, "salvage")))
+        hub.store.on_damage.append(lambda reason: stop.set())
         page.add_done_callback(_page_ended)
         await stop.wait()
         server.close()
@@ -285,6 +302,9 @@ async def run(config: Config, ready: "asyncio.Future[tuple[int, int]] | None" = 
         stop.set()
         await asyncio.wait({page}, timeout=STOP_TIMEOUT_S)
         await hub.store.close()
+    if hub.store.is_damaged:
+        log.error("the store was found damaged; the hub begins a fresh one and goes on")
+        await run(config)
 
 
 def _page_ended(page: "asyncio.Task[None]") -> None:

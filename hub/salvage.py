@@ -179,6 +179,16 @@ class Outcome:
         """Return how many frames are missing."""
         return sum(following - first for _, first, following in self.missing)
 
+    def texts(self) -> tuple[str, str]:
+        """Return what people should know, in Japanese and English."""
+        lost = self.missing_count()
+        return (
+            f"保存データに破損: {self.frames} フレームを救出、{lost} フレーム喪失。"
+            f"破損ファイルは {self.folder} に保管",
+            f"the store was damaged: {self.frames} frames saved, {lost} lost;"
+            f" the damaged files stay in {self.folder}",
+        )
+
 
 class Salvage:
     """Brings over what the quarantine holds, and mends chunks that are found damaged.

@@ -105,6 +105,7 @@ class Store:
         self.on_damaged_chunk: Callable[[int, Chunk], None] = lambda lane, chunk: None
         # Of a chunk of version 1, which has no checksum.
         self.is_whole: Callable[[Chunk], bool] = lambda chunk: True
+        self.is_damaged = False  # the next start puts it aside (hub.recovery)
         self.is_salvaging = bool(self.meta.get(SALVAGE_KEY))  # old frames may still come in
         self.failure = ""
         self.is_crowded = False  # links wait while room is made (hub.room)
@@ -318,7 +319,8 @@ class Store:
             callback(reason)
 
     def _check(self, error: BaseException) -> None:
-        if is_damage(error):
+        if is_damage(error) and not self.is_damaged:
+            self.is_damaged = True
             mark(self.path.parent, str(error))
             for callback in self.on_damage:
                 callback(str(error))

@@ -148,7 +148,7 @@ class MqttUplink:
         wanted = self._dispatch.next(
             self._store.following, client.bundle_bytes_max, self._clock.now_us()
         )
-        if wanted is None:
+        if wanted is None or (wanted.historical and self._store.is_salvaging):
             return False
         lane, first, following = wanted.lane, wanted.first, wanted.following
         chunk = await self._store.read(lane, first, following, wanted.size_max)
