@@ -102,8 +102,8 @@ def isqrt(value: int) -> int:
 
 
 @viper
-def sum_block(block: ptr32, job: ptr32, out: ptr32) -> None:
-    """job: channels, count. out, for each channel: the six fields of BlockSums."""
+def sum_block(block: ptr32, job: ptr32, out: ptr32) -> int:
+    """job: channels, count. out, for each channel: the six fields of BlockSums. Return channels."""
     width = job[0]
     channel = 0
     while channel < width:
@@ -141,3 +141,4 @@ def sum_block(block: ptr32, job: ptr32, out: ptr32) -> None:
         out[at + 4] = products
         out[at + 5] = lower_squares
         channel += 1
+    return width

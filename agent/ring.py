@@ -47,14 +47,25 @@ def copy_round(source: ptr32, into: ptr32, job: ptr32) -> int:
     job[2] > 0 is the size of into.
     """
     at = job[0]
-    left = job[1]
+    count = job[1]
     size = job[2]
     index = 0
-    while left > 0:
-        into[at] = source[index]
-        index += 1
-        at += 1
+    while index < count:
+        # `at` is less `index` than the place, so that one number moves on for both.
+        stop = index + size - at
+        if stop > count:
+            stop = count
+        at -= index
+        while index + 4 <= stop:
+            into[at + index] = source[index]
+            into[at + index + 1] = source[index + 1]
+            into[at + index + 2] = source[index + 2]
+            into[at + index + 3] = source[index + 3]
+            index += 4
+        while index < stop:
+            into[at + index] = source[index]
+            index += 1
+        at += index
         if at >= size:
             at = 0
-        left -= 1
     return at

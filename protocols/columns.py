@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # What the loops return in place of a size.
 FULL = const(-1)  # the buffer ends before the column does
 TOO_WIDE = const(-2)  # a value beyond 30 bits, whose differences a board's loop cannot hold
+_PACKED_SIZE_MAX = const(5)
 
 
 class Column:
@@ -52,7 +53,20 @@ class Column:
 
         FULL: it does not fit (the last four bytes may stay unused); TOO_WIDE.
         """
-        return pack_column(self._values, out, self._job(at, len(out)))
+        job = array("i", (0, self._stride, 0, at, 0))
+        for index, count in self._runs():
+            while count:
+                # As many as fit at their longest, so that the loop need not look for room.
+                part = min(count, (len(out) - job[3]) // _PACKED_SIZE_MAX)
+                if part <= 0:
+                    return FULL
+                job[0] = index
+                job[2] = index + part * self._stride
+                if not pack_run(self._values, out, job):
+                    return TOO_WIDE
+                index = job[2]
+                count -= part
+        return job[3]
 
     def write_into(self, out: bytearray, at: int, size: int) -> int:
         """Write the samples little-endian, in `size` bytes each, 2 or 4; return where it ends.
@@ -61,35 +75,40 @@ class Column:
         """
         if at + self._count * size > len(out):
             return FULL
-        job = self._job(at, size)
-        if size == 2:
-            return write_column16(self._values, out, job)
-        return write_column32(self._values, out, job)
+        job = array("i", (0, self._stride, 0, at))
+        write_run = write_run16 if size == 2 else write_run32
+        for index, count in self._runs():
+            job[0] = index
+            job[2] = index + count * self._stride
+            if not write_run(self._values, out, job):
+                return TOO_WIDE
+        return job[3]
 
-    def _job(self, at: int, last: int) -> "array[int]":
-        size = len(self._values)
-        return array("i", (self._first, self._stride, size, self._count, at, last))
+    def _runs(self) -> "list[tuple[int, int]]":
+        """Return (index of the first, count) of the samples before the end of values and after."""
+        to_end = -((self._first - len(self._values)) // self._stride)
+        if self._count <= to_end:
+            return [(self._first, self._count)]
+        again = self._first + to_end * self._stride - len(self._values)
+        return [(self._first, to_end), (again, self._count - to_end)]
 
 
 @viper
-def pack_column(values: ptr32, out: ptr8, job: ptr32) -> int:
-    """job: first, stride, size of values, count, at, size of out; return the end or a fault."""
+def pack_run(values: ptr32, out: ptr8, job: ptr32) -> bool:
+    """job: index, stride, index behind the last, at, the value before; the last two move on.
+
+    Return whether all values are within 30 bits; else what was written is of no use.
+    """
     index = job[0]
     stride = job[1]
-    size = job[2]
-    left = job[3]
-    at = job[4]
-    end = job[5] - 5
-    last = 0
-    while left > 0:
+    stop = job[2]
+    at = job[3]
+    last = job[4]
+    wide = last + 0x20000000
+    while index < stop:
         value = values[index]
         index += stride
-        if index >= size:
-            index -= size
-        if ((value >> 29) + 1) & -2:
-            return -2
-        if at > end:
-            return -1
+        wide |= value + 0x20000000
         # Zigzag: within 31 bits, for both values are within 30.
         step = value - last
         last = value
@@ -100,49 +119,44 @@ def pack_column(values: ptr32, out: ptr8, job: ptr32) -> int:
             step >>= 7
         out[at] = step
         at += 1
-        left -= 1
-    return at
+    job[3] = at
+    job[4] = last
+    return (wide >> 30) & 3 == 0
 
 
 @viper
-def write_column16(values: ptr32, out: ptr8, job: ptr32) -> int:
-    """job: first, stride, size of values, count, at; return the end or -2."""
+def write_run16(values: ptr32, out: ptr8, job: ptr32) -> bool:
+    """job: index, stride, index behind the last, at, which moves on; False: a value is wider."""
     index = job[0]
     stride = job[1]
-    size = job[2]
-    left = job[3]
-    at = job[4]
-    while left > 0:
+    stop = job[2]
+    at = job[3]
+    while index < stop:
         value = values[index]
         index += stride
-        if index >= size:
-            index -= size
         if ((value >> 15) + 1) & -2:
-            return -2
+            return False
         out[at] = value & 255
         out[at + 1] = value >> 8 & 255
         at += 2
-        left -= 1
-    return at
+    job[3] = at
+    return True
 
 
 @viper
-def write_column32(values: ptr32, out: ptr8, job: ptr32) -> int:
-    """job: first, stride, size of values, count, at; return the end."""
+def write_run32(values: ptr32, out: ptr8, job: ptr32) -> bool:
+    """job: index, stride, index behind the last, at, which moves on; all values fit."""
     index = job[0]
     stride = job[1]
-    size = job[2]
-    left = job[3]
-    at = job[4]
-    while left > 0:
+    stop = job[2]
+    at = job[3]
+    while index < stop:
         value = values[index]
         index += stride
-        if index >= size:
-            index -= size
         out[at] = value & 255
         out[at + 1] = value >> 8 & 255
         out[at + 2] = value >> 16 & 255
         out[at + 3] = value >> 24 & 255
         at += 4
-        left -= 1
-    return at
+    job[3] = at
+    return True

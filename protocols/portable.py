@@ -26,8 +26,8 @@ def viper(function: "Any") -> "Any":
     """Mark a loop over bytes or samples that boards/build.py has compiled to machine code.
 
     It runs unchanged as plain Python, so it holds to what both do alike: arguments that are int,
-    ptr8 (a buffer of bytes) or ptr32 (an array("i")), numbers that stay within 32 bits, signed,
-    and no other function or global.
+    ptr8 (a buffer of bytes) or ptr32 (an array("i")), a result that is int or bool, numbers that
+    stay within 32 bits, signed, and no other function or global.
     """
     return function
 

@@ -22,6 +22,7 @@ STACK = 0x0040_0000
 TRAPS = 0x0060_0000
 REGION_SIZE = 0x0010_0000
 TRAPS_COUNT = 96
+OBJECTS_MAX = 256  # of a module: constants, and the function table among them
 RETURN_TO = TRAPS + 4 * TRAPS_COUNT
 
 # Entries of the function table that machine code of integers calls.
@@ -118,7 +119,7 @@ class _Machine:
 
     def __init__(self, code: bytes) -> None:
         self.instructions = 0
-        make: Any = unicorn.Uc  # it has no types
+        make: Any = vars(unicorn)["Uc"]  # it has no types
         engine = make(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         self._engine = engine
         for base in (CODE, DATA, STACK, TRAPS):
@@ -128,7 +129,7 @@ class _Machine:
         engine.mem_write(TRAPS, struct.pack("<HH", 0x4770, 0xBF00) * (TRAPS_COUNT + 1))
         self._free = DATA
         table = self._place(struct.pack(f"<{TRAPS_COUNT}I", *_trap_addresses()))
-        objects = self._place(struct.pack("<I", table) * 16)
+        objects = self._place(struct.pack("<I", table) * OBJECTS_MAX)
         context = self._place(struct.pack("<I", objects) * 8)
         self._function = self._place(struct.pack("<II", 0, context))
         engine.hook_add(unicorn.UC_HOOK_CODE, self._count)

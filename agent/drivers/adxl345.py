@@ -195,11 +195,15 @@ class Adxl345:
 
 
 @viper
-def unpack_slots(buffer: ptr8, out: ptr32, count: int) -> None:
-    """Write `count` samples to out: x, y, z little-endian, behind one byte that is not theirs."""
+def unpack_slots(buffer: ptr8, out: ptr32, count: int) -> int:
+    """Write `count` samples to out: x, y, z little-endian, behind one byte that is not theirs.
+
+    Return count.
+    """
     at = 1
     for slot in range(0, 3 * count, 3):
         out[slot] = ((buffer[at + 1] << 8 | buffer[at]) ^ 0x8000) - 0x8000
         out[slot + 1] = ((buffer[at + 3] << 8 | buffer[at + 2]) ^ 0x8000) - 0x8000
         out[slot + 2] = ((buffer[at + 5] << 8 | buffer[at + 4]) ^ 0x8000) - 0x8000
         at += 7
+    return count

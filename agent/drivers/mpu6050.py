@@ -205,9 +205,13 @@ class Mpu6050:
 
 
 @viper
-def unpack_big16(buffer: ptr8, out: ptr32, count: int) -> None:
-    """Write `count` numbers of two bytes from buffer[1] on to out: big-endian, sign extended."""
+def unpack_big16(buffer: ptr8, out: ptr32, count: int) -> int:
+    """Write `count` numbers of two bytes from buffer[1] on to out: big-endian, sign extended.
+
+    Return count.
+    """
     at = 1
     for slot in range(count):
         out[slot] = ((buffer[at] << 8 | buffer[at + 1]) ^ 0x8000) - 0x8000
         at += 2
+    return count

@@ -1,0 +1,40 @@
+"""The loops that a board runs as machine code do there what they do as Python."""
+
+import random
+
+import pytest
+
+from boards.build import build, modules_of
+from boards.profiles import device_profiles
+from tests.arm_machine import MpyReader
+from tests.machine_code import CASES, arm_module, marked_loops, run_both
+
+ROUNDS = 30
+
+
+@pytest.mark.parametrize(("module", "function"), marked_loops())
+def test_machine_code_does_what_python_does(module: str, function: str) -> None:
+    draw = random.Random(function)
+    for _ in range(ROUNDS):
+        run_both(module, function, CASES[function](draw))
+
+
+def test_every_marked_loop_of_a_module_is_machine_code() -> None:
+    by_module: dict[str, list[str]] = {}
+    for module, function in marked_loops():
+        by_module.setdefault(module, []).append(function)
+    for module, functions in by_module.items():
+        assert sorted(arm_module(module).functions) == sorted(functions)
+    assert len(by_module) >= 7
+
+
+@pytest.mark.parametrize("profile", device_profiles())
+def test_a_profile_is_built_whole_and_carries_no_other_driver(profile: str) -> None:
+    modules = modules_of(profile)
+    assert {"agent", "agent.main", "agent.hal.on_micropython", "protocols.cose"} <= set(modules)
+    assert ("agent.drivers.adxl355" in modules) == (profile in ("bridge-node", "slope-node"))
+    assert not any(name.startswith("agent.drivers.ld2410") for name in modules)
+    files = build(profile)
+    assert sum(map(len, files.values())) <= 120 * 1024
+    assert len(files) == len(modules)
+    assert all(MpyReader(data).outer.kind == 0 for data in files.values())
