@@ -48,6 +48,7 @@ class Dispatch:
         self._backlog = Bucket(backlog_kib_s * 1024)
         self._trial: tuple[Item, Suspect] | None = None
         self._has_passed = False  # since the last trial
+        self.is_frame_to_blame = False  # for the end of the last connection, as far as is known
 
     def line_up(self, following: Sequence[int]) -> None:
         """The line works (again). following: of the store's lanes."""
@@ -63,11 +64,13 @@ class Dispatch:
         self.queue.line_down()
         self.window.reset()
         self._trial = None
+        self.is_frame_to_blame = False
         if not is_ended_by_peer or oldest is None:
             return None
         if trial is None:
             self.suspects.add(oldest.lane, oldest.first, oldest.following)
             return None
+        self.is_frame_to_blame = self.suspects.is_founded(trial[1], LINE)
         if trial[1].count > 1:
             self.window.too_large(oldest.size)
         return trial if self.suspects.failed(trial[1], LINE, now_us) else None

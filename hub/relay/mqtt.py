@@ -223,6 +223,8 @@ class MqttUplink:
         if dead is not None:
             kept = next(blob for item, blob in sent.values() if item is dead[0])
             self._bury(dead[1], kept, f"the line ends when it is sent: {self.last_error}")
+        if self._dispatch.is_frame_to_blame:
+            self._retry_s = RETRY_S_MIN
         retried, self._retried = self._retried, {}
         for letter, _ in retried.values():
             self._retry_ended(letter, f"the line ended when it was sent: {self.last_error}")

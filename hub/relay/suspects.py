@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from protocols.vocabulary import LANES
 
 TRIES_MAX = 5
-RETRY_US_MIN = 500_000
+RETRY_US_MIN = 250_000
 RETRY_US_MAX = 15_000_000
 ROW_MAX = 8
 SUSPECTS_MAX = 64
@@ -129,22 +129,23 @@ class Suspects:
             self._split(suspect)
             return False
         suspect.is_fresh = False
-        suspect.tries += self._counts(suspect, cause)
+        suspect.tries += self.is_founded(suspect, cause)
         suspect.failures += 1
         delay_us = min(RETRY_US_MIN << min(suspect.failures - 1, 16), RETRY_US_MAX)
         suspect.retry_us = now_us + delay_us
         return suspect.tries >= TRIES_MAX
+
+    def is_founded(self, suspect: Suspect, cause: str) -> bool:
+        """Tell whether something else passed: it is not the platform that takes nothing."""
+        if cause == LANE:
+            return self._passes_lane[suspect.lane] > suspect.passes_lane
+        return cause == FRAME or self._passes_line > suspect.passes_line
 
     def _refused(self, lane: int, now_us: int) -> None:
         self._row[lane] += 1
         if self._row[lane] >= ROW_MAX:
             over = min(self._row[lane] - ROW_MAX, 16)
             self._opens_us[lane] = now_us + min(RETRY_US_MIN << over, RETRY_US_MAX)
-
-    def _counts(self, suspect: Suspect, cause: str) -> bool:
-        if cause == LANE:
-            return self._passes_lane[suspect.lane] > suspect.passes_lane
-        return cause == FRAME or self._passes_line > suspect.passes_line
 
     def _split(self, suspect: Suspect) -> None:
         middle = (suspect.first + suspect.following) // 2
