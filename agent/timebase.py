@@ -35,6 +35,7 @@ class SampleClock:
         self._is_exact = pulses_from_us >= 0
         self._pulses_from_ns = pulses_from_us * 1000
         self._points = 0  # 0: no phase known
+        self.lag_us = 0  # by how much the signal in a sample is older than the sample
         self._last_ns = 0  # of the newest sample
 
     def advance(self, count: int, now_us: int) -> None:
@@ -60,12 +61,14 @@ class SampleClock:
         self._points = max(1, min(self._points, _POINTS_AFTER_LOSS))
 
     def time_us(self, back: int) -> int:
-        """Return when the sample `back` >= 0 before the newest was taken; not before boot."""
-        return max(0, (self._last_ns - back * self.spacing_ns) // 1000)
+        """Return of when the sample `back` >= 0 before the newest is; not before boot."""
+        return max(0, (self._last_ns - back * self.spacing_ns) // 1000 - self.lag_us)
 
     def next_us(self) -> int:
-        """Return when the sample after the newest is due; -1 before the first."""
-        return (self._last_ns + self.spacing_ns) // 1000 if self._points else -1
+        """Return of when the sample after the newest will be; -1 before the first."""
+        if not self._points:
+            return -1
+        return max(0, (self._last_ns + self.spacing_ns) // 1000 - self.lag_us)
 
     def _begin(self, seen_ns: int) -> None:
         """Set the phase from one read alone."""

@@ -155,7 +155,7 @@ def files_of(driver: str) -> list[str]:
                 f'"{user}"' in (REPOSITORY / file).read_text("utf-8") for user in users_of(driver)
             )
         )
-        or Path(file).stem == f"test_{driver}"
+        or Path(file).stem in {f"test_{name}" for name in (driver, *users_of(driver))}
     ]
     return [file for file in named if not _is_slow(file)] + [EVERY_PAIR]
 

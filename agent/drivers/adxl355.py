@@ -40,6 +40,9 @@ _SET_SIZE = const(9)
 _ENTRIES_MAX = const(99)  # 96 and the 3 that may wait behind them
 _RATE_MAX_MHZ = const(4_000_000)
 _RATE_SHIFT_MAX = const(10)  # 3.9 Hz
+# Delay of the digital filter at 4000 Hz / 2^n (data sheet, table "Digital Filter Group Delay and
+# Profile"). What the interpolation filter adds with sync, it does not say.
+_LAGS_US = (630, 1_000, 1_780, 3_260, 6_270, 12_340, 24_180, 47_590, 96_250, 189_580, 384_310)
 _SYNC_RATE_MIN_MHZ = const(
     2_000
 )  # below, the lowest filter corner (0.98 Hz) would let aliases through
@@ -166,6 +169,7 @@ class Adxl355:
             while _RATE_MAX_MHZ >> self._rate_shift > 2 * rate_mhz:
                 self._rate_shift += 1
             self.spacing_us = 1_000_000_000 // rate_mhz
+        self.lag_us = _LAGS_US[self._rate_shift]
         self._rate_mhz = rate_mhz
         self.poll_us = self.spacing_us * (_SETS_MAX // 2)
 

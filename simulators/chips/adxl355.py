@@ -3,8 +3,9 @@
 Modelled: identity, reset, ranges, rate table, FIFO of 96 entries (marker of the x axis, empty bit,
 overrun of the oldest), status bits that clear on read, external sync with interpolation, offset
 registers, self-test force, noise of 22.5 ug/rtHz within the low-pass corner (rate / 4), saturation
-at 20 bits. Not modelled: high-pass filter, activity detection, interrupts pins, and
-the group delay of the low-pass filter: a sample is the signal at its instant.
+at 20 bits, the group delay of the low-pass filter. Not modelled: high-pass filter, activity
+detection, interrupt pins; that the low-pass filter weakens what is near its corner, and what the
+interpolation filter adds to the delay.
 
 Signal: (x, y, z) in m/s2, gravity included. In range +-2 g one step is 1/256000 g.
 """
@@ -19,6 +20,8 @@ IDENTITY = bytes((0xAD, 0x1D, 0xED, 0x01))
 NOISE_G_PER_ROOT_HZ = 22.5e-6
 BIAS_G_TYPICAL, BIAS_G_MAX = 0.025, 0.075  # 0 g offset, table of specifications
 SELF_TEST_G = (0.3, 0.3, 1.5)  # typical output change, table of specifications
+# Table "Digital Filter Group Delay and Profile": delay in periods of the rate 4000 Hz / 2^n.
+DELAYS_PERIODS = (2.52, 2.00, 1.78, 1.63, 1.57, 1.54, 1.51, 1.49, 1.50, 1.48, 1.50)
 FIFO_SETS_MAX = 32
 SET_SIZE = 9
 VALUE_MAX = (1 << 19) - 1
@@ -53,11 +56,11 @@ class Adxl355Chip(Chip):
     """One ADXL355. Its own oscillator is off by up to 4 %; external sync replaces it.
 
     options: "bias" (False): True gives the piece its own 0 g offset, which would else spoil the
-    play-back of a record.
+    play-back of a record. "delay" (True): False takes the filter's delay away.
     """
 
     rate_error_ppm_max = 40_000
-    options_known = ("bias",)
+    options_known = ("bias", "delay")
 
     def __init__(
         self, clock: Any, signal: Any, seed: int = 0, options: dict[str, Any] | None = None
@@ -150,11 +153,15 @@ class Adxl355Chip(Chip):
         self._ticker = None
         if registers[POWER_CTL] & STANDBY:
             return
-        rate_mhz = 4_000_000 / (1 << min(registers[FILTER] & 0x0F, 10))
+        rate_code = min(registers[FILTER] & 0x0F, 10)
+        rate_mhz = 4_000_000 / (1 << rate_code)
+        rate_nhz = self.true_rate_nhz(rate_mhz)
+        delay_us = round(DELAYS_PERIODS[rate_code] * 1e15 / rate_nhz)
+        self._delay_us = delay_us if self.options.get("delay", True) else 0
         if registers[SYNC] & 0x03:
             self._ticker = self._pulses
         else:
-            self._ticker = Ticker(now_us, self.true_rate_nhz(rate_mhz))
+            self._ticker = Ticker(now_us, rate_nhz)
         self._made = self._ticker.count(now_us) if self._ticker else 0
         steps_per_g = 512_000 >> max(1, registers[RANGE] & 0x03)
         self._step = STANDARD_GRAVITY / steps_per_g
@@ -174,10 +181,11 @@ class Adxl355Chip(Chip):
             return self._newest * count
         sample, step = self.signal.sample, self._step
         gauss, sigma = self.random.gauss, self._sigma if self.has_noise else 0.0
+        delay_us = self._delay_us
         bias_x, bias_y, bias_z = self._bias
         entries = []
         for k in range(before + 1, before + count + 1):
-            x, y, z = sample(ticker.instant_us(k))
+            x, y, z = sample(max(0, ticker.instant_us(k) - delay_us))
             x = x / step + bias_x
             y = y / step + bias_y
             z = z / step + bias_z
