@@ -1,0 +1,291 @@
+"""What may leave the store next: looked for on a thread of its own, in bounded pieces.
+
+A `Search` says what is wanted, a `Find` names whole chunks, what of them stays, and who must be
+told. Nothing is changed here: the writer takes the chunks out in the transaction in which the
+hub's records about them come in (hub.room).
+
+Chunks are looked at from the oldest on. Below a lane's mark only such frames are left as that step
+keeps, so nothing is read twice.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from hub.chunks import PREFIXES, Chunk, join
+from hub.group import Removal
+from hub.seen import within
+from hub.thinning import Thinner
+from hub.writer import LANE_SHIFT
+from protocols import cbor
+from protocols.batch import decode_batch, read_record_head
+from protocols.cose import sender_of
+from protocols.errors import RemoteProtocolError
+from protocols.framing import Splitter
+from protocols.ranges import Ranges
+from protocols.vocabulary import (
+    GAP_DISK_FULL,
+    GAP_THINNED,
+    KIND_BATCH,
+    KIND_SUMMARY,
+    LANE_ALERT,
+    LANE_LIFE,
+    LANE_STATE,
+    LANE_WAVE,
+)
+
+ROWS_MAX = 4096  # of a piece, however small its chunks are
+GAP_SIZE = 80  # bytes of a gap record, about; and with it a row of the ledger
+
+
+@dataclass(frozen=True)
+class Step:
+    """One way to make room. lanes: least urgent first.
+
+    counter: what the store counts it as. reason: of the gap records; None takes only what every
+    uplink has. takes: of undelivered frames, the kinds that go; None: all.
+    """
+
+    name: str
+    lanes: tuple[int, ...]
+    counter: str
+    reason: int | None = None
+    takes: tuple[int, ...] | None = None
+
+
+_BUT_ALERTS = (LANE_WAVE, LANE_STATE, LANE_LIFE)
+DELETE_WAVES = Step("delete waves", (LANE_WAVE,), "deleted")
+DELETE = Step("delete", (*_BUT_ALERTS, LANE_ALERT), "deleted")
+THIN = Step("thin", (LANE_WAVE,), "thinned", GAP_THINNED, (KIND_BATCH,))
+# What is said about readings (gaps, clocks, modes, notices) stays until no readings are left.
+EVICT = Step("evict", _BUT_ALERTS, "evicted", GAP_DISK_FULL, (KIND_BATCH, KIND_SUMMARY))
+EVICT_RECORDS = Step("evict records", _BUT_ALERTS, "evicted", GAP_DISK_FULL)
+
+
+@dataclass(frozen=True)
+class Search:
+    """What to look for. steps: the first that finds something is taken.
+
+    needed: lane -> flat pairs of the sequence numbers that an uplink still has to deliver.
+    following: lane -> below which all is committed. marks: (step, lane) -> where to go on.
+    size: bytes of frames of one piece. thin_size: of one that is thinned, which takes longer;
+    is_late(): asked meanwhile whether there is no time for that.
+    """
+
+    steps: tuple[Step, ...]
+    needed: list[list[int]]
+    following: list[int]
+    marks: dict[str, int]
+    size: int
+    thin_size: int
+    is_late: Callable[[], bool] = lambda: False
+
+
+@dataclass
+class Find:
+    """What a step may take out of a lane.
+
+    size: bytes of the frames that go. mark: below it the step has nothing left to do. gaps: (device, boot) -> the indexes that go
+    undelivered; device "": frames that cannot be read, by sequence number. spared: likewise, those
+    beside them that stay or were delivered.
+    """
+
+    step: Step
+    removal: Removal
+    size: int
+    mark: int
+    gaps: dict[tuple[str, int], Ranges] = field(default_factory=dict)
+    spared: dict[tuple[str, int], Ranges] = field(default_factory=dict)
+    summaries: list[dict[str, Any]] = field(default_factory=list)
+
+    def is_worth_it(self) -> bool:
+        """Tell whether more goes than the records that name it take; else it would never end."""
+        return self.size >= GAP_SIZE * sum(len(one.flat) for one in self.gaps.values())
+
+
+def mark_key(step: Step, lane: int) -> str:
+    """Return the name under which the store keeps a mark."""
+    return f"{step.counter} below {lane}"
+
+
+def search(db: sqlite3.Connection, wanted: Search) -> Find | None:
+    """Return what the first fruitful step finds; None when nothing may leave."""
+    for step in wanted.steps:
+        for lane in step.lanes:
+            if step.reason is None:
+                found = _delivered(db, wanted, step, lane)
+            else:
+                found = _undelivered(db, wanted, step, lane)
+            if found is not None and found.is_worth_it():
+                return found
+    return None
+
+
+def _delivered(db: sqlite3.Connection, wanted: Search, step: Step, lane: int) -> Find | None:
+    bounds = [0, *wanted.needed[lane], wanted.following[lane]]  # flat pairs of what all have
+    for low, high in zip(bounds[::2], bounds[1::2], strict=True):
+        starts: list[int] = []
+        runs: list[tuple[int, int]] = []
+        size = 0
+        for first, count, length in _rows(db, lane, low, high):
+            if first + count > high or size >= wanted.size:
+                break
+            starts.append(first)
+            _extend(runs, first, first + count)
+            size += length
+        if starts:
+            return Find(step, Removal(lane, starts, [], runs, step.counter), size, 0)
+    return None
+
+
+def _undelivered(db: sqlite3.Connection, wanted: Search, step: Step, lane: int) -> Find | None:
+    needed = wanted.needed[lane]
+    mark = wanted.marks.get(mark_key(step, lane), 0) if step.takes is not None else 0
+    for low, high in zip(needed[::2], needed[1::2], strict=True):
+        if max(low, mark) >= high:
+            continue
+        start = _start(db, lane, max(low, mark))
+        piece = _Piece(step, lane, needed)
+        for first, _, _ in _rows(db, lane, start, high):
+            piece.take(first, _frames(db, lane, first))
+            if piece.size >= (wanted.thin_size if step is THIN else wanted.size):
+                break
+            if step is THIN and piece.size >= wanted.size and wanted.is_late():
+                break
+        if piece.size:
+            return piece.find()
+    return None
+
+
+class _Piece:
+    """Chunks of one lane, taken apart frame by frame."""
+
+    def __init__(self, step: Step, lane: int, needed: list[int]) -> None:
+        self._step = step
+        self._lane = lane
+        self._needed = needed
+        self._senders: dict[bytes, str] = {}
+        self._starts: list[int] = []
+        self._kept: list[Chunk] = []
+        self._runs: list[tuple[int, int]] = []
+        self._gaps: dict[tuple[str, int], Ranges] = {}
+        self._spared: dict[tuple[str, int], Ranges] = {}
+        self._thinner = Thinner(lane) if step is THIN else None
+        self._mark = 0
+        self._gone = 0
+        self.size = 0
+
+    def take(self, first: int, frames: list[bytes]) -> None:
+        """Take the next chunk."""
+        needed = within(self._needed, first, first + len(frames))
+        kept: list[Chunk] = []
+        for sequence, frame in enumerate(frames, first):
+            if not self._goes(sequence, frame, _is_in(needed, sequence)):
+                pieces = [PREFIXES[len(frame)], frame]
+                if kept and kept[-1][0] + kept[-1][1] == sequence:
+                    begin, count, blob = kept[-1]
+                    kept[-1] = (begin, count + 1, blob + b"".join(pieces))
+                else:
+                    kept += join(sequence, pieces)
+            else:
+                _extend(self._runs, sequence, sequence + 1)
+                self._gone += len(frame)
+        self._mark = first + len(frames)
+        self.size += sum(map(len, frames))
+        if sum(count for _, count, _ in kept) < len(frames):
+            self._starts.append(first)
+            self._kept += kept
+
+    def _goes(self, sequence: int, frame: bytes, is_needed: bool) -> bool:
+        """Tell whether a frame goes, and note who must be told."""
+        sender, index, payload = _opened(sequence, frame, self._senders)
+        goes = not is_needed or (self._is_taken(payload) and self._is_thinned(sender[0], payload))
+        noted = self._gaps if is_needed and goes else self._spared
+        noted.setdefault(sender, Ranges()).add(index)
+        return goes
+
+    def _is_taken(self, payload: bytes) -> bool:
+        # What cannot be read is no reading that could be thinned, but may be evicted.
+        kinds = self._step.takes
+        return kinds is None or (payload[1] in kinds if payload else self._thinner is None)
+
+    def _is_thinned(self, device: str, payload: bytes) -> bool:
+        if self._thinner is None:
+            return True
+        time.sleep(0)  # the event loop goes first
+        try:
+            batch = decode_batch(payload)
+        except RemoteProtocolError:
+            return False
+        if batch.series is None:
+            return False  # personal: nobody here can read it
+        self._thinner.add(device, batch)
+        return True
+
+    def find(self) -> Find:
+        """Return all of it."""
+        removal = Removal(self._lane, self._starts, self._kept, self._runs, self._step.counter)
+        summaries = self._thinner.summaries() if self._thinner is not None else []
+        return Find(
+            self._step, removal, self._gone, self._mark, self._gaps, self._spared, summaries
+        )
+
+
+def _opened(
+    sequence: int, frame: bytes, senders: dict[bytes, str]
+) -> tuple[tuple[str, int], int, bytes]:
+    """Return ((device, boot), index, payload) of a frame whose code was checked when it came.
+
+    (("", 0), sequence, b"") of one that cannot be read.
+    """
+    try:
+        end = frame[3] + 4 if frame[2] == 0x58 else frame[2] - 0x40 + 3  # of the protected header
+        head = frame[:end]
+        device = senders.get(head)
+        if device is None:
+            device = senders[head] = sender_of(frame)
+        _, size, at = cbor.read_head(frame, end + 1)
+        payload = frame[at : at + size]
+        _, boot, index = read_record_head(payload)[:3]
+    except (RemoteProtocolError, IndexError):
+        return ("", 0), sequence, b""
+    return (device, boot), index, payload
+
+
+def _is_in(flat: list[int], number: int) -> bool:
+    return any(low <= number < high for low, high in zip(flat[::2], flat[1::2], strict=True))
+
+
+def _extend(runs: list[tuple[int, int]], first: int, following: int) -> None:
+    if runs and runs[-1][1] == first:
+        runs[-1] = (runs[-1][0], following)
+    else:
+        runs.append((first, following))
+
+
+def _start(db: sqlite3.Connection, lane: int, first: int) -> int:
+    """Return where the chunk with frame `first` begins, else `first`."""
+    base = lane << LANE_SHIFT
+    query = "SELECT id, count FROM chunk WHERE id >= ? AND id <= ? ORDER BY id DESC LIMIT 1"
+    row = db.execute(query, (base, base | first)).fetchone()
+    return row[0] - base if row is not None and row[0] - base + row[1] > first else first
+
+
+def _rows(
+    db: sqlite3.Connection, lane: int, low: int, high: int
+) -> Iterator[tuple[int, int, int]]:
+    """Yield (first, count, bytes) of the chunks that begin from low on and below high."""
+    base = lane << LANE_SHIFT
+    query = (
+        "SELECT id - ?, count, length(frames) FROM chunk WHERE id >= ? AND id < ?"
+        " ORDER BY id LIMIT ?"
+    )
+    yield from db.execute(query, (base, base | low, base | high, ROWS_MAX)).fetchall()
+
+
+def _frames(db: sqlite3.Connection, lane: int, first: int) -> list[bytes]:
+    query = "SELECT frames FROM chunk WHERE id = ?"
+    row = db.execute(query, (lane << LANE_SHIFT | first,)).fetchone()
+    return Splitter().feed(row[0]) if row is not None else []

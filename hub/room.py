@@ -1,0 +1,282 @@
+"""Making room in the store: what leaves it, when, and how that is told.
+
+`used` is what the pages of the database's file hold; a freed page is used again, so the file never
+grows beyond the most that was used. Three marks, in percent of the size that the store may have:
+
+    thin    waveforms that every uplink has are deleted; then those that wait are thinned
+    delete  whatever every uplink has is deleted, the least urgent first
+    evict   readings that wait are evicted, lanes 3, 2, 1; at last what is said about them
+
+What is above the last mark is the reserve of lane 0 and of the hub's own records. Frames of lanes
+1-3 are refused only where nothing of them is left to evict; lane 0 is never evicted, and refused
+where the store is full of it. Beyond the whole size links wait while room is made.
+
+Everything that leaves undelivered is named by gap records and rows of the ledger, in the same
+transaction. A search for it runs on a thread of its own; when it ends, the loop looks whether it
+still holds (an uplink may have got some of it), seals the records and hands all to the writer.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from hub.clock import Clock
+from hub.database import connect
+from hub.eviction import (
+    DELETE,
+    DELETE_WAVES,
+    EVICT,
+    EVICT_RECORDS,
+    THIN,
+    Find,
+    Search,
+    Step,
+    mark_key,
+    search,
+)
+from hub.forecast import Forecast, LaneSizes
+from hub.ledger import gap
+from hub.seen import within
+from hub.sender import HubSender
+from hub.store import Group, Store
+from protocols.ranges import Ranges
+from protocols.vocabulary import KIND_GAP, KIND_SUMMARY, LANE_ALERT, LANE_LIFE, LANE_STATE, LANES
+
+log = logging.getLogger(__name__)
+
+# Beside size_max: the log (hub.writer.WAL_SIZE_MAX) with its index, two groups, the hub's records.
+SLACK_SIZE = 24 * 1024 * 1024
+PIECE_SIZE_MIN = 16 * 1024
+PIECE_SIZE_MAX = 8 * 1024 * 1024
+RETRY_US = 100_000  # after a search that found nothing
+
+
+@dataclass(frozen=True)
+class Watermarks:
+    """When to make room. size_max: bytes of the store; the others: percent of it, rising."""
+
+    size_max: int
+    thin: int = 70
+    delete: int = 85
+    evict: int = 95
+
+    def of(self, percent: int) -> int:
+        """Return a mark in bytes."""
+        return self.size_max * percent // 100
+
+
+class Room:
+    """Keeps a store within its marks. All of it is called on the event loop's thread.
+
+    needed(lane): the sequence numbers below store.following[lane] that some uplink has still to
+    deliver, of those that frames are kept for.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        sender: HubSender,
+        needed: Callable[[int], Ranges],
+        *,
+        clock: Clock,
+        marks: Watermarks,
+    ) -> None:
+        self._store = store
+        self._sender = sender
+        self._needed = needed
+        self._clock = clock
+        self.marks = marks
+        self._db = connect(store.path)
+        self._thread = ThreadPoolExecutor(1, "store-room")
+        self._search: asyncio.Future[Find | None] | None = None
+        self._is_removing = False
+        self._is_exhausted = False
+        self._retry_us = 0
+        self._above: set[int] = set()
+        self._is_closed = False
+        self._forecast = Forecast()
+        self._sizes = [
+            LaneSizes(store.first(lane), store.following[lane], store.bytes[lane])
+            for lane in LANES
+        ]
+        store.on_commit.append(self._committed)
+
+    def tick(self) -> None:
+        """Look whether room must be made; to be called about once a second."""
+        inflow = sum(sizes.total for sizes in self._sizes)
+        self._forecast.feed(self._clock.now_us(), inflow, self._waiting())
+        self._consider()
+
+    def _committed(self, group: Group) -> None:
+        for lane in LANES:
+            size = sum(map(len, group.pieces[lane]))
+            if size:
+                self._sizes[lane].add(self._store.following[lane], size)
+        if group.removals:
+            self._is_removing = False
+        self._consider()
+
+    def _consider(self) -> None:
+        if self._is_closed or self._search is not None or self._is_removing:
+            return
+        steps = () if self._store.failure else self._steps()
+        now_us = self._clock.now_us()
+        if not steps:
+            self._is_exhausted = False
+        if steps and now_us >= self._retry_us:
+            self._begin(steps)
+        self._bound()
+
+    def _steps(self) -> tuple[Step, ...]:
+        """Return what may be tried now, in this order."""
+        marks, piece = self.marks, self._piece_size()
+        for percent in (marks.thin, marks.delete, marks.evict):
+            # Once above, a piece further down: else each commit would free as little as it adds.
+            edge = marks.of(percent) - (piece if percent in self._above else 0)
+            if self._store.used > edge:
+                self._above.add(percent)
+            else:
+                self._above.discard(percent)
+        if marks.thin not in self._above:
+            return ()
+        deletes = [DELETE_WAVES] + [DELETE] * (marks.delete in self._above)
+        evicts = [EVICT] * (marks.evict in self._above)
+        # Thinning takes its time: links wait for it only while there is reserve.
+        chosen = [*evicts, THIN] if self._is_late() else [THIN, *evicts]
+        return (*deletes, *chosen, *[EVICT_RECORDS] * len(evicts))
+
+    def _is_late(self) -> bool:
+        return self._store.used > (self.marks.size_max + self.marks.of(self.marks.evict)) // 2
+
+    def _piece_size(self) -> int:
+        return max(PIECE_SIZE_MIN, min(PIECE_SIZE_MAX, self.marks.size_max // 256))
+
+    def _begin(self, steps: tuple[Step, ...]) -> None:
+        store = self._store
+        size = self._piece_size()
+        wanted = Search(
+            steps,
+            [self._needed(lane).flat for lane in LANES],
+            list(store.following),
+            {key: int(value) for key, value in store.meta.items() if " below " in key},
+            size,
+            # Summaries are the shorter the more of a device's minutes are in one piece.
+            thin_size=max(size, min(PIECE_SIZE_MAX, self.marks.size_max // 32)),
+            is_late=self._is_late,
+        )
+        loop = asyncio.get_running_loop()
+        self._search = loop.run_in_executor(self._thread, search, self._db, wanted)
+        self._search.add_done_callback(lambda done: self._found(done, wanted))
+
+    def _found(self, done: "asyncio.Future[Find | None]", wanted: Search) -> None:
+        self._search = None
+        if self._is_closed or done.cancelled():
+            return
+        error = done.exception()
+        if error is not None:
+            log.error("no room can be made: %s", error)
+        found = None if error is not None else done.result()
+        if found is None:
+            self._is_exhausted = EVICT_RECORDS in wanted.steps
+            self._retry_us = self._clock.now_us() + RETRY_US
+            self._bound()
+            return
+        self._is_exhausted = False
+        self._bound()
+        if self._holds(found, wanted) and not self._store.failure:
+            self._take_out(found)
+        else:
+            self._consider()
+
+    def _holds(self, found: Find, wanted: Search) -> bool:
+        """Tell whether what is needed of it is still what was needed when the search began."""
+        removal = found.removal
+        if not removal.runs:
+            return True
+        span = (removal.runs[0][0], removal.runs[-1][1])
+        now = within(self._needed(removal.lane).flat, *span)
+        return now == within(wanted.needed[removal.lane], *span)
+
+    def _take_out(self, found: Find) -> None:
+        """Give the writer chunks, records, ledger and mark in one group."""
+        store, removal = self._store, found.removal
+        now_us, utc_us = self._clock.now_us(), self._clock.utc_us()
+        reason = found.step.reason
+        if reason is not None:
+            for (device, boot), indexes in found.gaps.items():
+                seen = store.seen.get((device, boot), indexes)
+                spared = found.spared.get((device, boot), Ranges())
+                for first, following in _joined(indexes.flat, seen.flat, spared.flat):
+                    fields = {"device": device, "boot": boot, "first": first, "next": following,
+                              "lane": removal.lane, "reason": reason, "channel": "",
+                              "from_us": 0, "until_us": 0}  # fmt: skip
+                    self._sender.record(KIND_GAP, LANE_STATE, now_us, fields)
+                    extent = (boot, first, following)
+                    entry = gap(utc_us, device, extent, lane=removal.lane, reason=reason)
+                    store.group.ledger.append(entry)
+        for fields in found.summaries:
+            self._sender.record(KIND_SUMMARY, LANE_STATE, now_us, fields)
+        if found.step.takes is not None:
+            store.save_meta(mark_key(found.step, removal.lane), found.mark)
+        self._is_removing = True
+        store.remove(removal)
+
+    def _bound(self) -> None:
+        used = self._store.used
+        is_over = used > self.marks.size_max
+        refused_from = len(LANES)
+        if self._is_exhausted and used > self.marks.of(self.marks.evict):
+            refused_from = LANE_ALERT if is_over else LANE_LIFE
+        self._store.bound(is_over and not self._is_exhausted, refused_from)
+
+    def _waiting(self) -> int:
+        """Return about how many bytes of pages wait for an uplink."""
+        sizes = [self._sizes[lane].between(self._needed(lane).flat) for lane in LANES]
+        stored = sum(self._store.bytes)
+        # Chunks do not fill their pages.
+        return sum(sizes) * max(self._store.used, stored) // stored if stored else 0
+
+    async def wait_idle(self) -> None:
+        """Wait until nothing is looked for or taken out."""
+        while self._search is not None or (self._is_removing and not self._store.failure):
+            if self._search is not None:
+                await asyncio.wait([self._search])
+            await asyncio.sleep(0)
+            await self._store.wait_idle()
+
+    async def close(self) -> None:
+        """End; before the store is closed."""
+        self._is_closed = True
+        if self._search is not None:
+            await asyncio.wait([self._search])
+        self._thread.shutdown()
+        self._db.close()
+
+    def statistics(self) -> dict[str, Any]:
+        """Return what the page shows of the store beside the store's own counters."""
+        waiting = self._waiting()
+        left = self.marks.of(self.marks.evict) - waiting
+        return {
+            "size_max": self.marks.size_max,
+            "undelivered_bytes": waiting,
+            "hours_to_full": self._forecast.hours_to_full(left),
+            "refused_lanes": list(range(self._store.refused_from, len(LANES))),
+        }
+
+
+def _joined(flat: list[int], seen: list[int], spared: list[int]) -> list[tuple[int, int]]:
+    """Return the ranges of flat, as one where all between them was accepted in other lanes.
+
+    spared: what of this lane is not in flat.
+    """
+    joined: list[tuple[int, int]] = []
+    for first, following in zip(flat[::2], flat[1::2], strict=True):
+        between = [joined[-1][1], first] if joined else []
+        if between and within(seen, *between) == between and not within(spared, *between):
+            joined[-1] = (joined[-1][0], following)
+        else:
+            joined.append((first, following))
+    return joined
