@@ -18,8 +18,8 @@ from protocols.batch import read_record_head
 from protocols.cose import DeviceKeys, sender_of
 from protocols.errors import RemoteProtocolError
 from protocols.limits import RANGES_MAX, SESSION_SILENCE_MS_MAX, TIME_EXCHANGE_INTERVAL_MS
-from protocols.messages import ACK, BYE, COMMAND, HELLO, RESULT, TIME_REPLY
-from protocols.session import OPEN, HubSession
+from protocols.messages import ACK, BYE, COMMAND, HELLO, RESULT, TIME_REPLY, WANT
+from protocols.session import OPEN, WAITING, HubSession
 from protocols.vocabulary import (
     BYE_OVERLOADED,
     BYE_PROTOCOL,
@@ -62,7 +62,8 @@ class Ingest:
 
     is_wanted(device, lane): whether a rule reads every such frame behind the commit.
     may_show(): whether another of the newest may be read just to be shown.
-    on_time(device, boot, exchange); on_result(device, fields); on_hello(device, fields).
+    on_time(device, boot, exchange); on_result(device, fields); on_hello(device, fields);
+    on_want(device, fields).
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Ingest:
         self.may_show: Callable[[], bool] = lambda: False
         self.on_time: Callable[[str, int, Exchange], None] = lambda *_: None
         self.on_result: Callable[[str, dict[str, Any]], None] = lambda *_: None
+        self.on_want: Callable[[str, dict[str, Any]], None] = lambda *_: None
         self.on_hello: Callable[[str, dict[str, Any]], None] = lambda *_: None
         self.on_frames: Callable[[str, int], None] = lambda *_: None
         self.on_gap: Callable[[bytes], None] = lambda _: None
@@ -171,7 +173,8 @@ class Peer:
         self._asked_us = now_us
         self._answered_us = now_us
         self._owed: list[list[int]] = []  # durable ranges that the welcome had no room for
-        self._hello: dict[str, Any] = {}
+        self.hello: dict[str, Any] = {}
+        self.has_acknowledged = False  # a frame, in this session
         self._commands = 0
         self.device = ""
         self.is_over = False
@@ -260,19 +263,21 @@ class Peer:
 
     def _handle(self, kind: int, fields: dict[str, Any], now_us: int) -> None:
         if kind == HELLO:
-            self._hello = fields
+            self.hello = fields
             self._ingest.store.group.waiting[self] = self._held(fields["log"])
         elif kind == TIME_REPLY:
             if self._ingest.peers.get(self.device) is not self:
                 self._replace()
-                self._ingest.on_hello(self.device, self._hello)
+                self._ingest.on_hello(self.device, self.hello)
             exchange = (fields["device_us"], fields["hub_us"], now_us)
             self._answered_us = now_us
-            self._ingest.on_time(self.device, self._hello["boot"], exchange)
+            self._ingest.on_time(self.device, self.hello["boot"], exchange)
             self._acknowledge(self._owed)
             self._owed = []
         elif kind == RESULT:
             self._ingest.on_result(self.device, fields)
+        elif kind == WANT:
+            self._ingest.on_want(self.device, fields)
         elif kind == BYE:
             self.end("")
 
@@ -316,12 +321,24 @@ class Peer:
         assert self._session is not None
         for at in range(0, len(ranges), RANGES_MAX):
             self._session.send(ACK, {"durable": ranges[at : at + RANGES_MAX]})
+            self.has_acknowledged = True
 
-    def command(self, code: int, arguments: list[Any]) -> None:
-        """Send a command."""
+    @property
+    def state(self) -> str:
+        """The state of its session, a word of protocols.session."""
+        return WAITING if self._session is None else self._session.state
+
+    def command(self, code: int, arguments: list[Any]) -> int:
+        """Send a command; return its number in this session."""
         assert self._session is not None
         self._commands += 1
-        self._session.send(COMMAND, {"id": self._commands, "code": code, "arguments": arguments})
+        self.send(COMMAND, {"id": self._commands, "code": code, "arguments": arguments})
+        return self._commands
+
+    def send(self, kind: int, fields: dict[str, Any]) -> None:
+        """Send a message of the session."""
+        assert self._session is not None
+        self._session.send(kind, fields)
         self._flush()
 
     def tick(self, now_us: int) -> None:

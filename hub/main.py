@@ -13,16 +13,20 @@ from hub.clock import Clock, HostClock
 from hub.config import Config
 from hub.console.server import serve
 from hub.ingest import Ingest
+from hub.ledger import audit
 from hub.links.tcp import listen
 from hub.live import Live
 from hub.modes import Change, Modes
 from hub.relay.mqtt import MqttUplink
+from hub.rollout import Limits
 from hub.rules import AGE_US_MAX, Finding, make_rules
 from hub.rules.finding import INFO, LEVEL_NAMES, WARNING
 from hub.salvage import Outcome, Salvage, Verifier
 from hub.sender import HubSender
 from hub.store import Group, Store
 from hub.timing import Timing
+from hub.update import META_KEY as UPDATE_KEY
+from hub.update import Update
 from protocols.batch import Batch, decode_batch
 from protocols.errors import RemoteProtocolError
 from protocols.vocabulary import (
@@ -92,6 +96,7 @@ class Hub:
         self.timing.on_jump = self._jumped
         ingest.on_hello = self._greeted
         ingest.on_gap = self.audit.device_gap
+        self.update = self._make_update()
         self.audit.started(self.config)
         self.store.on_commit.append(self._read)
         required = [one.queue for one in self.uplinks if one.is_required]
@@ -100,6 +105,23 @@ class Hub:
 
         self.salvage.utc_us = self.clock.utc_us
         self.salvage.on_end = self._salvaged
+
+    def _make_update(self) -> Update:
+        def note(actor: str, command: str, what: str, before: str, after: str) -> None:
+            utc_us = self.clock.utc_us()
+            self.audit.note(audit(utc_us, actor, command, what=what, before=before, after=after))
+
+        row = self.config.tables["update"]
+        return Update(
+            self.config.data,
+            self.ingest,
+            Limits(row["share_percent"], row["failures_max"], row["parallel"]),
+            timeout_s=row["timeout_s"],
+            mode=lambda: self.modes.mode,
+            save=self.store.save_meta,
+            note=note,
+            kept=self.store.meta.get(UPDATE_KEY),
+        )
 
     def _needed_from(self, lane: int) -> int:
         # Without an uplink all that is stored is what there is.
@@ -200,6 +222,7 @@ class Hub:
         if change is not None:
             self._changed(change, now_us)
         self.audit.tick()
+        self.update.tick(now_us)
 
     async def watch(self) -> None:
         """Call tick once a second."""
@@ -233,6 +256,7 @@ class Hub:
             "store": {**stored, "frames": stored["accepted"],
                       "failure": self.store.failure},
             "alerts": live.alerts(),
+            "update": self.update.status(),
         }  # fmt: skip
 
     def channels(self) -> list[tuple[str, str, str]]:
