@@ -56,7 +56,8 @@ class Adxl355Chip(Chip):
     """One ADXL355. Its own oscillator is off by up to 4 %; external sync replaces it.
 
     options: "bias" (False): True gives the piece its own 0 g offset, which would else spoil the
-    play-back of a record. "delay" (True): False takes the filter's delay away.
+    play-back of a record. "delay" (as "noise"): whether the filter delays the signal; without noise a
+    record is played back as it is.
     """
 
     rate_error_ppm_max = 40_000
@@ -157,7 +158,7 @@ class Adxl355Chip(Chip):
         rate_mhz = 4_000_000 / (1 << rate_code)
         rate_nhz = self.true_rate_nhz(rate_mhz)
         delay_us = round(DELAYS_PERIODS[rate_code] * 1e15 / rate_nhz)
-        self._delay_us = delay_us if self.options.get("delay", True) else 0
+        self._delay_us = delay_us if self.options.get("delay", self.has_noise) else 0
         if registers[SYNC] & 0x03:
             self._ticker = self._pulses
         else:

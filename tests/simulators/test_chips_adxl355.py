@@ -32,7 +32,7 @@ class Bench:
 
     def __init__(self, settings: dict[str, Any], signal: Any, **options: Any) -> None:
         self.clock = HandClock(SECOND_US)
-        self.chip = Adxl355Chip(self.clock, signal, 5, {"noise": False, "delay": False, **options})
+        self.chip = Adxl355Chip(self.clock, signal, 5, {"noise": False, **options})
         ppm = options.pop("clock_error_ppm", 0)
         self.board = SimBoard(self.clock, [(self.chip, settings)], clock_error_ppm=ppm)
         self.driver = Adxl355(self.board, settings)
@@ -78,7 +78,7 @@ def test_free_running_samples_come_at_the_chips_own_rate() -> None:
 
 def test_pulses_come_from_the_boards_crystal() -> None:
     clock = HandClock()
-    chip = Adxl355Chip(clock, Ramp(), 5, {"noise": False, "delay": False})
+    chip = Adxl355Chip(clock, Ramp(), 5, {"noise": False})
     board = SimBoard(clock, [(chip, SYNCED)], clock_error_ppm=100)
     driver, out = Adxl355(board, SYNCED), array("i", bytes(4 * 96))
     driver.start()

@@ -36,7 +36,7 @@ class Ramp:
 def test_the_model_is_as_late_as_the_data_sheet_says(code: int) -> None:
     settings = {"driver": "adxl355", "spi": 0, "cs": 1, "rate_mhz": 4_000_000 >> code, "shift": 0}
     ramp = Ramp(0.5)  # a step of the chip in 8 us
-    bench = BlockBench(settings, ramp, rate_error_ppm=0).start()
+    bench = BlockBench(settings, ramp, rate_error_ppm=0, delay=True).start()
     began_us = bench.clock.now_us()  # the chip's first sample comes one spacing after this
     samples: list[tuple[int, ...]] = []
     while len(samples) < 8:
@@ -65,7 +65,8 @@ def test_a_readings_time_is_that_of_the_signal(settings: dict[str, Any]) -> None
 def recorded(row: dict[str, Any], ramp: Ramp, duration_us: int) -> list[tuple[int, float]]:
     """Return (time, x in m/s2) of each sample that an agent's sensor makes of the ramp."""
     clock = HandClock(SECOND_US)
-    chip = chips.create("adxl355", clock, ramp, options={"noise": False, "rate_error_ppm": 0})
+    options = {"noise": False, "rate_error_ppm": 0, "delay": True}
+    chip = chips.create("adxl355", clock, ramp, options=options)
     board = SimBoard(clock, [(chip, row)])
     config = Config(table([row], normal={"acc": {"report_ms": 2000}}))
     sensor = Sensor(board, config.sensors[0], Log(board.clock, echo=False))
