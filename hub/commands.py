@@ -145,4 +145,4 @@ def _fetch(config: configuration.Config, path: str) -> dict[str, Any]:
 
 
 # Commands that stand in files of their own.
-from hub import dead_letter_commands  # noqa: E402, F401
+from hub import dead_letter_commands, update_commands  # noqa: E402, F401
