@@ -55,7 +55,7 @@ distclean: clean ## remove .venv as well
 	rm -rf .venv
 
 debian-packages:
-	@scripts/install_debian_packages.sh mosquitto chromium
+	@scripts/install_debian_packages.sh mosquitto chromium systemd/systemd-analyze
 
 $(READY_TO_RUN): pyproject.toml scripts/make_venv.sh
 	@scripts/make_venv.sh "$(PYTHON)" .

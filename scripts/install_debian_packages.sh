@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Install the Debian packages that the tests drive as real parts, where that is allowed.
 #
-#   scripts/install_debian_packages.sh mosquitto chromium
+#   scripts/install_debian_packages.sh mosquitto systemd/systemd-analyze
 #
+# A package whose program is not named like it: package/program.
 # Never fails: a test whose part is missing says so by name (and fails with CI=true).
 set -uo pipefail
 export DEBIAN_FRONTEND=noninteractive
@@ -10,7 +11,7 @@ PATH=$PATH:/usr/sbin
 
 missing=()
 for package in "$@"; do
-    command -v "$package" >/dev/null || missing+=("$package")
+    command -v "${package#*/}" >/dev/null || missing+=("${package%/*}")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 

@@ -18,7 +18,8 @@ from protocols.cose import Mac0
 from protocols.limits import KEY_SIZE
 from protocols.ranges import Ranges
 from protocols.records import decode_record
-from protocols.vocabulary import KIND_BATCH, LANE_NAMES
+from protocols.utc import UtcReader
+from protocols.vocabulary import KIND_BATCH, KIND_CLOCK, LANE_NAMES
 
 FILE_NAME = "archive.sqlite"
 BUSY_TIMEOUT_S = 5.0  # a reader waits only while the file is being made
@@ -221,6 +222,14 @@ class Archive:
         """Yield (sender, fields) of the gaps, clocks, modes or notices (protocols.records)."""
         for device, frame in self._frames(None, kind):
             yield device, decode_record(_payload(device, frame))[5]
+
+    def utc_reader(self) -> UtcReader:
+        """Return what tells the UTC of a reading, fed with all clock records."""
+        reader = UtcReader()
+        for hub, frame in self._frames(None, KIND_CLOCK):
+            _, boot, index, lane, at_us, fields = decode_record(_payload(hub, frame))
+            reader.feed(hub, (boot, index, lane, at_us), fields)
+        return reader
 
     def readings(self, device: str, channel: str, boot: int | None = None) -> list[Reading]:
         """Return the readings of one channel in the order of boot and time; of one boot or of all.

