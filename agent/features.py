@@ -103,7 +103,7 @@ def isqrt(value: int) -> int:
 
 @viper
 def sum_block(block: ptr32, job: ptr32, out: ptr32) -> int:
-    """job: channels, count. out, for each channel: the six fields of BlockSums. Return channels."""
+    """job: channels, count. out: of each channel the fields of BlockSums. Return channels."""
     width = job[0]
     channel = 0
     while channel < width:

@@ -167,9 +167,10 @@ class Adxl345:
 
     def _take(self, out: "array[int]", count: int) -> None:
         """Write `count` samples from the FIFO to out, a transfer each."""
-        read_into, windows = self._registers.read_into, self._windows
+        # Not one bound method for all: making it costs heap.
+        registers, windows = self._registers, self._windows
         for index in range(count):
-            read_into(_DATAX0, windows[index])
+            registers.read_into(_DATAX0, windows[index])
         unpack_slots(self._buffer, out, count)
 
     def _mean_output(self, data_format: int) -> "tuple[int, ...]":

@@ -40,6 +40,7 @@ class EchoLevel:
         self._pace = Pace(settings.get("every_ms", 1000) * 1000)
         self._apply_spacing()
         self._bytes = UartBytes(board, settings, _BAUDRATE)
+        self._on_byte = self._take_byte  # bound once: that costs heap
         self.overflows = 0
         self.frame_errors = 0
         self._forget(0)
@@ -92,7 +93,7 @@ class EchoLevel:
 
     def _receive(self, now_us: int) -> None:
         self._now_us = now_us
-        self._bytes.receive(self._take_byte)
+        self._bytes.receive(self._on_byte)
 
     def _take_byte(self, byte: int) -> None:
         raise NotImplementedError

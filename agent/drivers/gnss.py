@@ -64,6 +64,7 @@ class Gnss:
         self._name = settings["name"]
         baudrate = settings.get("baudrate", _BAUDRATE)
         self._bytes = UartBytes(board, settings, baudrate)
+        self._on_byte = self._take_byte  # bound once: that costs heap
         self._sentences = SentenceReader()
         self._pace = Pace(settings.get("every_ms", 1000) * 1000)
         self.spacing_us = self._pace.spacing_us
@@ -135,7 +136,7 @@ class Gnss:
 
     def _receive(self, now_us: int) -> None:
         self._now_us = now_us
-        self._bytes.receive(self._take_byte)
+        self._bytes.receive(self._on_byte)
 
     def _take_byte(self, byte: int) -> None:
         fields = self._sentences.feed(byte)

@@ -57,6 +57,7 @@ class Ld2410:
         self._board = board
         self._name = settings["name"]
         self._bytes = UartBytes(board, settings, settings.get("baudrate", _BAUDRATE))
+        self._on_byte = self._take_byte  # bound once: that costs heap
         self._pace = Pace(settings.get("every_ms", 1000) * 1000)
         self.spacing_us = self._pace.spacing_us
         self.poll_us = min(self.spacing_us, _POLL_US_MAX)
@@ -114,7 +115,7 @@ class Ld2410:
 
     def _receive(self, now_us: int) -> None:
         self._now_us = now_us
-        self._bytes.receive(self._take_byte)
+        self._bytes.receive(self._on_byte)
 
     def _take_byte(self, byte: int) -> None:
         self._frame[self._filled] = byte

@@ -3,7 +3,7 @@
 The names and signatures are those of MicroPython's documentation of `machine` (1.24).
 """
 
-from tests.micropython.board.far_wire import ask
+from tests.micropython.board.far_wire import ask, tape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,8 +52,10 @@ class Pin:
             self.value(value)
 
     def value(self, level: "int | None" = None) -> "Any":
+        if tape.is_playing:
+            return tape.next() if level is None else None
         if level is None:
-            return ask("pin", self.number, self._pull)
+            return tape.note(ask("pin", self.number, self._pull))
         ask("set_pin", self.number, level)
         return None
 
@@ -70,16 +72,25 @@ class I2C:
         self._bus = bus
 
     def writeto(self, addr: int, buf: bytes) -> None:
-        ask("i2c_write", self._bus, addr, bytes(buf).hex())
+        if not tape.is_playing:
+            ask("i2c_write", self._bus, addr, bytes(buf).hex())
 
     def readfrom_into(self, addr: int, buf: bytearray) -> None:
-        buf[:] = bytes.fromhex(ask("i2c_read", self._bus, addr, -1, len(buf)))
+        if tape.is_playing:
+            tape.fill(buf)
+        else:
+            buf[:] = tape.note(bytes.fromhex(ask("i2c_read", self._bus, addr, -1, len(buf))))
 
     def readfrom_mem_into(self, addr: int, register: int, buf: bytearray) -> None:
-        buf[:] = bytes.fromhex(ask("i2c_read", self._bus, addr, register, len(buf)))
+        if tape.is_playing:
+            tape.fill(buf)
+        else:
+            data = bytes.fromhex(ask("i2c_read", self._bus, addr, register, len(buf)))
+            buf[:] = tape.note(data)
 
     def writeto_mem(self, addr: int, register: int, buf: bytes) -> None:
-        ask("i2c_write", self._bus, addr, (bytes((register,)) + bytes(buf)).hex())
+        if not tape.is_playing:
+            ask("i2c_write", self._bus, addr, (bytes((register,)) + bytes(buf)).hex())
 
 
 class SPI:
@@ -94,7 +105,11 @@ class SPI:
 
     def write_readinto(self, out: bytes, into: bytearray) -> None:
         assert len(out) == len(into) and self._mode >= 0
-        into[:] = bytes.fromhex(ask("spi", self._bus, self._mode, bytes(out).hex()))
+        if tape.is_playing:
+            tape.fill(into)
+        else:
+            data = bytes.fromhex(ask("spi", self._bus, self._mode, bytes(out).hex()))
+            into[:] = tape.note(data)
 
 
 class UART:
@@ -106,10 +121,12 @@ class UART:
         ask("uart_open", number, baudrate)
 
     def any(self) -> "Any":
-        return ask("uart_any", self._number)
+        return tape.next() if tape.is_playing else tape.note(ask("uart_any", self._number))
 
     def readinto(self, buf: bytearray, size: int) -> "int | None":
-        data = bytes.fromhex(ask("uart_read", self._number, size))
+        if tape.is_playing:
+            return tape.fill(buf) or None
+        data = tape.note(bytes.fromhex(ask("uart_read", self._number, size)))
         buf[: len(data)] = data
         return len(data) or None
 
@@ -123,7 +140,7 @@ class ADC:
         self._pin = pin
 
     def read_u16(self) -> "Any":
-        return ask("adc", self._pin.number)
+        return tape.next() if tape.is_playing else tape.note(ask("adc", self._pin.number))
 
 
 class PWM:

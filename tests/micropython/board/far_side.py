@@ -4,21 +4,27 @@ import asyncio  # before `time` is replaced: its own clock has no part in this
 import sys
 from array import array
 
+import micropython
+
 from tests.micropython.board import fake_machine, fake_onewire, fake_time
-from tests.micropython.board.far_wire import PowerLost, tell
+from tests.micropython.board.far_wire import PowerLost, tape, tell
 
 sys.modules["machine"] = fake_machine
 sys.modules["onewire"] = fake_onewire
 sys.modules["time"] = fake_time
 
 from agent import drivers  # noqa: E402
+from agent.detector import Detector  # noqa: E402
 from agent.drivers.errors import SensorError  # noqa: E402
+from agent.features import BlockSums  # noqa: E402
 from agent.hal.on_micropython import MicropythonBoard, bus_error  # noqa: E402
+from agent.ring import Ring  # noqa: E402
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+DETECTOR = {"sta_ms": 200, "lta_ms": 1000, "on_percent": 200, "off_percent": 120}
 STATE = (
     "channels",
     "spacing_us",
@@ -50,6 +56,7 @@ class Device:
         self.board: Any = None
         self.driver: Any = None
         self.out = array("i")
+        self.ring: Any = None
 
     def boot(self, wiring: "dict[str, Any]") -> None:
         self.board = MicropythonBoard(wiring)
@@ -62,6 +69,39 @@ class Device:
     def read(self) -> "list[int]":
         count = self.driver.read(self.out, self.board.clock.now_us())
         return list(self.out[: count * len(self.driver.channels)])
+
+    def read_locked(self, uptime_us: int) -> "tuple[int, int, int]":
+        """Read twice from the same state and the same answers, the second time without a heap.
+
+        uptime_us: what the board has run longer than the models of its chips. The samples then go
+        to a ring, and through what watches them. Return the samples of the first read and of the
+        second, and whether the second asked for heap.
+        """
+        driver, out, width = self.driver, self.out, len(self.driver.channels)
+        ring = Ring(width, driver.samples_max)
+        sums = BlockSums(width)
+        detector = Detector(width, driver.spacing_us or 1000, DETECTOR)
+        before = attributes(driver, {})
+        now_us = self.board.clock.now_us() + uptime_us
+        tape.record()
+        expected = driver.read(out, now_us)
+        for owner, names in before.values():
+            for name in names:
+                setattr(owner, name, names[name])
+        count = asked = 0
+        tape.play()
+        micropython.heap_lock()
+        try:
+            count = driver.read(out, now_us)
+            if count:
+                ring.append(out, count)
+                sums.take(out, count)
+                detector.feed(out, count)
+        except MemoryError:
+            asked = 1
+        micropython.heap_unlock()
+        tape.stop()
+        return expected, count, asked
 
     def edge(self, number: int) -> None:
         fake_machine.Pin.handlers[number]()
@@ -81,6 +121,16 @@ class Device:
     def state(self) -> "dict[str, Any]":
         driver = self.driver
         return {name: getattr(driver, name) for name in STATE if hasattr(driver, name)}
+
+
+def attributes(owner: "Any", found: "dict[int, Any]") -> "dict[int, Any]":
+    """Return all attributes of an object and of the objects that it has: id -> (it, names)."""
+    if id(owner) not in found and hasattr(owner, "__dict__") and not isinstance(owner, type):
+        names = dict(owner.__dict__)
+        found[id(owner)] = (owner, names)
+        for value in names.values():
+            attributes(value, found)
+    return found
 
 
 def errno_of(call: "Any") -> int:
