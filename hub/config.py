@@ -24,8 +24,17 @@ ROWS = (
     Row("ingest", "connections_max", 2000, "connections",
         "More are refused and counted.", 1, 50000),
     Row("store", "size_max_mib", 8192, "MiB",
-        "Frames that every uplink has are deleted beyond this, oldest waveforms first; when "
-        "all is undelivered, new frames are refused and stay on the devices.", 64, 1048576),
+        "What the database may take on the disk; beside it up to 24 MiB of its log. New frames "
+        "are refused, and stay on the devices, only where nothing can leave any more.",
+        64, 1048576),
+    Row("store", "thin_percent", 70, "%",
+        "Above it, waveforms that every uplink has are deleted; then those that wait are thinned "
+        "to least, mean and greatest a minute.", 1, 98),
+    Row("store", "delete_percent", 85, "%",
+        "Above it, whatever every uplink has is deleted, the least urgent first.", 1, 98),
+    Row("store", "evict_percent", 95, "%",
+        "Above it, readings that wait are evicted, the least urgent first, each named by a gap "
+        "record; the rest is the reserve of alerts and of the hub's own records.", 1, 98),
     Row("console", "host", "127.0.0.1", "",
         "Address of the web page; 0.0.0.0 to show it on the town LAN.", 1),
     Row("console", "port", 8080, "", "Port of the web page; 0 takes a free one.", 0, 65535),
@@ -127,6 +136,11 @@ def load(path: Path) -> Config:
     devices = load_devices(folder / tables["hub"]["devices"])
     if tables["hub"]["id"] in devices:
         raise document.error("hub", "id", "is also the name of a device", "Give the hub another.")
+    store = tables["store"]
+    for lower, upper in (("thin_percent", "delete_percent"), ("delete_percent", "evict_percent")):
+        if store[lower] >= store[upper]:
+            remedy = f"Allowed: less than store.{upper}, which is {store[upper]}."
+            raise document.error("store", lower, f"is {store[lower]}", remedy)
     for one in rule_problems(tables, set(devices)):
         raise document.error(one.table, one.name, one.why, one.remedy, at=one.at)
     secret = _secret(folder / "hub.secret")
@@ -184,11 +198,25 @@ def enroll(path: Path, device: Device) -> None:
     before = _text(path)
     if device.name in _devices(before, path):
         raise SettingsError(f"{device.name} is enrolled already", "Choose another name.")
-    values = {("device", row.name): getattr(device, row.name) for row in DEVICE_ROWS}
-    values["device", "secret"] = device.secret.hex()
-    lines = commented(DEVICE_ROWS, values, ("device",)).splitlines()
-    text = "\n" + "\n".join(line for line in lines if not line.startswith("#")) + "\n"
+    values = {row.name: getattr(device, row.name) for row in DEVICE_ROWS}
+    text = _one_more("device", {**values, "secret": device.secret.hex()})
     _devices(before + text, path)  # before it is written: a hub starts from this file
+    _append(path, text)
+
+
+def add_table(path: Path, table: str, values: dict[str, Any]) -> None:
+    """Append one more [[table]] to hub.toml; what is wrong in it, load() says."""
+    _append(path, _one_more(table, values))
+
+
+def _one_more(table: str, values: dict[str, Any]) -> str:
+    rows = [row for row in (*ROWS, *DEVICE_ROWS) if row.table == table]
+    given = {(table, name): value for name, value in values.items()}
+    lines = commented(rows, given, (table,)).splitlines()
+    return "\n" + "\n".join(line for line in lines if not line.startswith("#")) + "\n"
+
+
+def _append(path: Path, text: str) -> None:
     with path.open("a") as file:
         file.write(text)
         file.flush()

@@ -87,9 +87,9 @@ class Search:
 class Find:
     """What a step may take out of a lane.
 
-    size: bytes of the frames that go. mark: below it the step has nothing left to do. gaps: (device, boot) -> the indexes that go
-    undelivered; device "": frames that cannot be read, by sequence number. spared: likewise, those
-    beside them that stay or were delivered.
+    size: bytes of the frames that go. mark: below it the step has nothing left to do.
+    gaps: (device, boot) -> the indexes that go undelivered; device "": frames that cannot be read,
+    by sequence number. spared: likewise, those beside them that stay or were delivered.
     """
 
     step: Step

@@ -19,6 +19,7 @@ from hub.live import Live
 from hub.modes import Change, Modes
 from hub.relay.mqtt import MqttUplink
 from hub.rollout import Limits
+from hub.room import Room, needed_by, watermarks
 from hub.rules import AGE_US_MAX, Finding, make_rules
 from hub.rules.finding import INFO, LEVEL_NAMES, WARNING
 from hub.salvage import Outcome, Salvage, Verifier
@@ -52,7 +53,8 @@ class Hub:
         self.config = config
         self.clock = clock or HostClock()
         tables = config.tables
-        self.store = Store(config.data, tables["store"]["size_max_mib"] << 20)
+        marks = watermarks(tables["store"])
+        self.store = Store(config.data, marks.size_max)
         self.sender = HubSender(config.id, config.secret, self.store)
         self.timing = Timing(config.id, self.clock, self.store, self.sender)
         self.live = Live(config.devices, self.timing.clocks, self.timing.time)
@@ -81,6 +83,10 @@ class Hub:
         }
         secrets = {name: device.secret for name, device in config.devices.items()}
         verifier = Verifier({**secrets, config.id: config.secret})
+        required = [one.queue for one in self.uplinks if one.is_required]
+        self.room = Room(
+            self.store, self.sender, needed_by(required, self.store), clock=self.clock, marks=marks
+        )
         self.salvage = Salvage(self.store, verifier, self._needed_from)
         self._started_us = self.clock.now_us()
         self._rates = _Rates(self.clock)
@@ -99,10 +105,6 @@ class Hub:
         self.update = self._make_update()
         self.audit.started(self.config)
         self.store.on_commit.append(self._read)
-        required = [one.queue for one in self.uplinks if one.is_required]
-        if required:
-            self.store.floor = lambda lane: min(queue.floor(lane) for queue in required)
-
         self.salvage.utc_us = self.clock.utc_us
         self.salvage.on_end = self._salvaged
 
@@ -216,6 +218,7 @@ class Hub:
         now_us = self.clock.now_us()
         self.timing.tick(now_us)
         self.ingest.tick(now_us)
+        self.room.tick()
         for rule in self.rules:
             self._judge(rule.tick(now_us, self.clock.utc_us()), now_us)
         change = self.modes.tick(now_us)
@@ -253,7 +256,7 @@ class Hub:
             "ingest": {**self.ingest.statistics(),
                        "frames_per_s": self._rates.of("frames", live.frames_count),
                        "readings_per_s": self._rates.of("readings", live.readings_count)},
-            "store": {**stored, "frames": stored["accepted"],
+            "store": {**stored, **self.room.statistics(), "frames": stored["accepted"],
                       "failure": self.store.failure},
             "alerts": live.alerts(),
             "update": self.update.status(),
@@ -325,6 +328,7 @@ async def run(config: Config, ready: "asyncio.Future[tuple[int, int]] | None" = 
     finally:
         stop.set()
         await asyncio.wait({page}, timeout=STOP_TIMEOUT_S)
+        await hub.room.close()
         await hub.store.close()
     if hub.store.is_damaged:
         log.error("the store was found damaged; the hub begins a fresh one and goes on")

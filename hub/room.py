@@ -18,7 +18,7 @@ still holds (an uplink may have got some of it), seals the records and hands all
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +39,7 @@ from hub.eviction import (
 )
 from hub.forecast import Forecast, LaneSizes
 from hub.ledger import gap
+from hub.relay.queue import RelayQueue
 from hub.seen import within
 from hub.sender import HubSender
 from hub.store import Group, Store
@@ -66,6 +67,26 @@ class Watermarks:
     def of(self, percent: int) -> int:
         """Return a mark in bytes."""
         return self.size_max * percent // 100
+
+
+def watermarks(values: dict[str, Any]) -> Watermarks:
+    """Return the marks that the settings of [store] say."""
+    percents = (values["thin_percent"], values["delete_percent"], values["evict_percent"])
+    return Watermarks(values["size_max_mib"] << 20, *percents)
+
+
+def needed_by(queues: Sequence[RelayQueue], store: Store) -> Callable[[int], Ranges]:
+    """Return what tells of a lane which frames any of these has still to deliver."""
+
+    def needed(lane: int) -> Ranges:
+        ranges = Ranges()
+        for queue in queues:
+            flat = queue.needed(lane, store.following[lane])
+            for first, following in zip(flat[::2], flat[1::2], strict=True):
+                ranges.add_range(first, following)
+        return ranges
+
+    return needed
 
 
 class Room:

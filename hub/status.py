@@ -20,6 +20,9 @@ def render(state: dict[str, Any], console: Console | None = None) -> None:
     out.print(uplinks_table(state["uplinks"]))
     ingest = state["ingest"]
     used = f"{store['bytes'] >> 20} of {store['size_max'] >> 20} MiB"
+    hours = store.get("hours_to_full")
+    if hours is not None:
+        used += f", full in {hours:.1f} h"
     out.print(f"accepted {ingest['accepted']}, sent twice {ingest['duplicates']}, store {used}")
     if store.get("failure"):
         out.print(f"[bold red]the store cannot write: {store['failure']}[/]")

@@ -116,7 +116,10 @@ def test_the_line_is_that_of_the_table_that_is_wrong(tmp_path: Path) -> None:
         ("hub = 3\n", "line 1: hub is not a table"),
         ("[uplink]\n", "line 1: uplink is not a list of tables"),
         ('[hub]\nid = "a\n', "not valid TOML"),
-        ("[river]\nwatch_m = 4.0\n", "river.danger_m is 3"),
+        ("[store]\nthin_percent = 90\n", "store.thin_percent is 90"),
+        ("[store]\ndelete_percent = 95\n", "store.delete_percent is 95"),
+        ("[quake]\nwatch_class = '7'\n", "quake.disaster_class is '5-'"),
+        ('[[river]]\ndevice = "r"\n', "river.device is 'r', which is not enrolled"),
     ],
 )
 def test_a_broken_file_is_refused_in_words(tmp_path: Path, text: str, wanted: str) -> None:
