@@ -16,6 +16,7 @@ from simulators.scenario import Placed
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 4.0
+WATCHES = {"bridge": ("seismometer",), "river": ("river",)}  # kind -> its tables of hub.toml
 KEEPALIVE_S = 2  # so that a run of a minute sees a dead line noticed
 CONSOLE_PORT_WISHED = 8080
 HUB_STARTS_MAX = 3  # another program may take a port between our look and the hub
@@ -141,7 +142,7 @@ class Programs:
     def _write_hub_toml(self, console_port: int, uplink_port: int) -> None:
         self.ingest_port = free_port(0)
         (self._hub_folder / "hub.toml").unlink(missing_ok=True)
-        hub_config.init(
+        path = hub_config.init(
             self._hub_folder,
             {
                 ("ingest", "port"): self.ingest_port,
@@ -151,6 +152,9 @@ class Programs:
                 ("uplink", "keepalive_s"): KEEPALIVE_S,
             },
         )
+        for row in self._rows:
+            for table in WATCHES.get(row.kind, ()):
+                hub_config.add_table(path, table, {"device": row.name})
 
     def _enroll_devices(self) -> None:
         (self._hub_folder / "hub.secret").write_text(self.secret(HUB).hex() + "\n")

@@ -16,7 +16,7 @@ from hub.settings import Row
 AGE_US_MAX = 600_000_000
 
 ROWS: tuple[Row, ...] = (*quake.ROWS, *river.ROWS)
-LISTS = (*quake.LISTS,)  # tables that are written [[name]], once for each site
+LISTS = (*quake.LISTS, *river.LISTS)  # tables that are written [[name]], once for each site
 
 
 def make_rules(tables: dict[str, Any]) -> list[Rule]:
@@ -30,7 +30,7 @@ def make_rules(tables: dict[str, Any]) -> list[Rule]:
 def problems(tables: dict[str, Any], devices: set[str]) -> Iterator[Problem]:
     """Say what is wrong with settings that are each allowed. devices: names of those enrolled."""
     yield from quake.problems(tables, devices)
-    yield from river.problems(tables)
+    yield from river.problems(tables, devices)
 
 
 __all__ = ["AGE_US_MAX", "LISTS", "ROWS", "Finding", "Rule", "make_rules", "problems"]

@@ -22,6 +22,8 @@ class Kind(NamedTuple):
 KINDS = {
     "quake": Kind("地震の揺れ", "Ground shaking", "Geo", True, True),
     "river": Kind("河川水位", "River stage", "Met", True, True),
+    "river-forecast": Kind("河川水位の見込み", "River stage forecast", "Met", False, False),
+    "river-fault": Kind("水位計の異常", "River gauge fault", "Infra", False, False),
     "slope": Kind("斜面変動", "Slope movement", "Geo", True, True),
     "bridge": Kind("橋りょうの異常", "Bridge condition", "Infra", False, True),
     "watch-over": Kind("見守り", "Watch-over", "Health", False, True),

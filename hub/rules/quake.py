@@ -153,7 +153,7 @@ class QuakeRule:
         self._peaks.clear()
         return findings
 
-    def save(self) -> dict[str, Any]:
+    def save(self, now_us: int) -> dict[str, Any]:
         """Nothing: shaking does not outlast a restart."""
         return {}
 

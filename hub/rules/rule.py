@@ -24,7 +24,7 @@ class Rule(Protocol):
     def tick(self, now_us: int, utc_us: int) -> list[Finding]:
         """Do what is due by time; called once a second."""
 
-    def save(self) -> dict[str, Any]:
+    def save(self, now_us: int) -> dict[str, Any]:
         """Return what a restart must not forget, as JSON takes it; monotonic times as ages."""
 
     def restore(self, saved: dict[str, Any], now_us: int) -> None:

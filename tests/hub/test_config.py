@@ -15,7 +15,7 @@ SECRET = bytes(range(32))
 
 def wrong_values(row: Row) -> list[str]:
     """Return what may not stand there, as TOML: another type and what is out of bounds."""
-    wrong = ["[1]", "2020-01-01"]
+    wrong = ["2020-01-01", "1" if row.sort is list else "[1]"]
     if row.sort is str:
         wrong += ["7", '"a\\nb"', '"a\\u0007b"']
         if row.low:
@@ -28,6 +28,10 @@ def wrong_values(row: Row) -> list[str]:
             wrong.append('"another"')
     elif row.sort is bool:
         wrong += ["1", '"true"']
+    elif row.sort is list:
+        wrong += ['"7"', "{a = 1}"]
+    elif row.choices:
+        wrong += ['"7"', "true", "-1"]
     else:
         wrong += ['"7"', "true", "nan", f"{row.low - 1:g}", f"{row.high + 1:g}"]  # type: ignore[operator]
         if row.sort is int:

@@ -7,7 +7,7 @@ import pytest
 
 from hub.rules.finding import EMERGENCY, INFO, Finding
 from hub.rules.problem import Problem
-from hub.rules.quake import QuakeRule, problems
+from hub.rules.quake import QUIET_WINDOWS, QuakeRule, problems
 from hub.rules.seismic.intensity import intensity, rounded
 from protocols.batch import Batch, Series
 from protocols.vocabulary import LANE_ALERT, LANE_STATE, LANE_WAVE, MODE_DISASTER
@@ -185,3 +185,68 @@ def test_settings_that_do_not_fit_together() -> None:
         ("seismometer", "device", 1), ("quake", "disaster_class", 0),
     ]  # fmt: skip
     assert "not enrolled" in next(problems(tables, set())).why
+
+
+# That it is there, from the peaks that nodes report
+
+
+def peak(rule: QuakeRule, device: str, at_us: int, value: float = 0.8) -> list[Finding]:
+    """Feed one peak."""
+    return rule.feed(device, batch("acc.peak", [value], unit="m/s2"), at_us)
+
+
+def test_one_truck_is_no_quake_however_often_it_passes() -> None:
+    rule = QuakeRule({**SETTINGS, "peak_m_s2": 0.5}, [])
+    assert [peak(rule, "bridge-1", at * S) for at in range(20)] == [[]] * 20
+
+
+def test_enough_nodes_within_the_window_are_a_quake() -> None:
+    rule = QuakeRule({**SETTINGS, "peak_m_s2": 0.5}, [])
+    assert peak(rule, "bridge-1", 0) == [] and peak(rule, "bridge-2", S) == []
+    (finding,) = peak(rule, "bridge-3", 3 * S)
+    assert (finding.mode, finding.level, finding.is_over) == (MODE_DISASTER, EMERGENCY, False)
+    assert "0.80 m/s²" in finding.text_en and "3 地点" in finding.text_ja
+
+
+def test_the_same_nodes_spread_over_more_than_the_window_are_none() -> None:
+    rule = QuakeRule({**SETTINGS, "peak_m_s2": 0.5}, [])
+    assert [peak(rule, f"bridge-{at}", at * 2 * S) for at in range(1, 8)] == [[]] * 7
+
+
+def test_weak_shaking_and_other_channels_do_not_count() -> None:
+    rule = QuakeRule({**SETTINGS, "peak_m_s2": 0.5}, [])
+    for number in range(5):
+        assert peak(rule, f"bridge-{number}", 0, 0.49) == []
+        assert rule.feed(f"bridge-{number}", batch("acc.x", [9.8]), 0) == []
+
+
+def test_peaks_count_by_when_they_were_measured_not_by_when_they_came() -> None:
+    rule = QuakeRule({**SETTINGS, "peak_m_s2": 0.5}, [])
+    assert peak(rule, "bridge-1", 100 * S) == []
+    assert peak(rule, "bridge-2", 10 * S) == []  # of the past: it came late
+    assert peak(rule, "bridge-3", 101 * S) == []
+
+
+def test_a_quake_that_grows_is_said_again_and_one_that_does_not_is_not() -> None:
+    rule = QuakeRule({**SETTINGS, "peak_m_s2": 0.5}, [])
+    found = [len(peak(rule, f"bridge-{number}", 0)) for number in range(3)]
+    found += [len(peak(rule, "bridge-1", S, value)) for value in (0.9, 1.19, 1.3, 1.4, 9.0)]
+    assert found == [0, 0, 1, 0, 0, 1, 0, 1]
+
+
+def test_a_quake_is_over_when_nobody_has_reported_for_some_windows() -> None:
+    rule = QuakeRule({**SETTINGS, "peak_m_s2": 0.5}, [])
+    for number in range(3):
+        peak(rule, f"bridge-{number}", 0)
+    quiet_us = QUIET_WINDOWS * 3 * S
+    assert rule.tick(quiet_us, 0) == []
+    (finding,) = rule.tick(quiet_us + 1, 0)
+    assert finding.is_over and finding.key == "quake"
+    assert rule.tick(quiet_us + 2, 0) == []
+    assert peak(rule, "bridge-1", quiet_us + S) == []  # it starts from nothing
+
+
+def test_peaks_of_bridges_are_wanted() -> None:
+    one = QuakeRule(SETTINGS, [])
+    assert one.wants("any", "bridge", LANE_ALERT)
+    assert not one.wants("any", "bridge", LANE_WAVE) and not one.wants("any", "river", LANE_ALERT)
