@@ -15,9 +15,18 @@ from simulators.chips.chip import RegisterChip, Ticker, clip
 CONVERSION, CONFIG, LOW_THRESHOLD, HIGH_THRESHOLD = range(4)
 POWER_UP = (0x0000, 0x8583, 0x8000, 0x7FFF)
 START, SINGLE_SHOT = 0x8000, 0x0100
-RANGES_UV = (6_144_000, 4_096_000, 2_048_000, 1_024_000, 512_000, 256_000, 256_000, 256_000)
+RANGES_UV = (6_144_000, 4_096_000, 2_048_000, 1_024_000, 512_000, 256_000)
 RATES_MHZ = (8_000, 16_000, 32_000, 64_000, 128_000, 250_000, 475_000, 860_000)
-NOISE_STEPS = 0.35
+# Peak to peak in uV at 3.3 V (SBAS444, section "Noise Performance"), by rate and range code. At
+# 128/s and slower it is one step, which means: not more than that.
+NOISE_PEAK_UV = (
+    *5 * [(187.5, 125.0, 62.5, 31.25, 15.62, 7.81)],
+    (252.09, 148.28, 84.03, 39.54, 16.06, 18.53),
+    (266.92, 227.38, 79.08, 56.84, 32.13, 25.95),
+    (430.06, 266.93, 118.63, 64.26, 40.78, 35.83),
+)
+PEAK_SIGMAS = 6.6  # what is called peak to peak
+RANGE_CODE_MAX = 5  # 6 and 7 are the same range
 TMP117_HIGH_LIMIT = 0x6000  # what a wrong chip at the same address reads there
 
 
@@ -89,5 +98,7 @@ class Ads1115Chip(RegisterChip):
             span_uv = settings["full_uv"] - settings["zero_uv"]
             share = self.signal.sample(t_us) / (settings["full_um"] * 1e-6)
             voltage_uv = settings["zero_uv"] + share * span_uv
-        step_uv = RANGES_UV[config >> 9 & 7] / 32768
-        return clip(voltage_uv / step_uv + self.noise(NOISE_STEPS), 16)
+        range_code = min(config >> 9 & 7, RANGE_CODE_MAX)
+        sigma_uv = NOISE_PEAK_UV[config >> 5 & 7][range_code] / PEAK_SIGMAS
+        step_uv = RANGES_UV[range_code] / 32768
+        return clip((voltage_uv + self.noise(sigma_uv)) / step_uv, 16)

@@ -56,8 +56,8 @@ class Adxl355Chip(Chip):
     """One ADXL355. Its own oscillator is off by up to 4 %; external sync replaces it.
 
     options: "bias" (False): True gives the piece its own 0 g offset, which would else spoil the
-    play-back of a record. "delay" (as "noise"): whether the filter delays the signal; without noise a
-    record is played back as it is.
+    play-back of a record. "delay" (as "noise"): whether the filter delays the signal;
+    without noise a record is played back as it is.
     """
 
     rate_error_ppm_max = 40_000
