@@ -12,7 +12,7 @@ from tests.real_parts import REPOSITORY, need
 
 SOURCE = Path(__file__).with_name("disk.c")
 BUILD = REPOSITORY / "build/faults"
-WORKS, FULL, WRITE_FAILS, SYNC_FAILS = range(4)
+WORKS, FULL, WRITE_FAILS, SYNC_FAILS, SYNC_LIES = range(5)
 NOT_KEPT = ("*-shm", "*.lock")  # what the disk does not watch
 
 
@@ -54,18 +54,21 @@ class Disk:
 
     def __init__(self) -> None:
         self._calls = ctypes.CDLL(str(library()))
+        self.fails = False
 
     def watch(self, folder: Path) -> None:
         """Begin with that folder, which is durable as it is; forget any other."""
         self._calls.disk_watch(str(folder.resolve()).encode())
+        self.fails = False
 
     def cut_after(self, operations: int) -> None:
         """Lose power at the operation of that number from now, 1 or more; at a sync: before it."""
         self._calls.disk_cut_after(ctypes.c_long(operations))
 
     def fail(self, how: int) -> None:
-        """Be WORKS, FULL, WRITE_FAILS or SYNC_FAILS from now on."""
+        """Be WORKS, FULL, WRITE_FAILS, SYNC_FAILS or SYNC_LIES from now on."""
         self._calls.disk_fail(how)
+        self.fails = how != WORKS
 
     def is_dead(self) -> bool:
         """Tell whether the power is gone."""
