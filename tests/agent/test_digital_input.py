@@ -135,3 +135,18 @@ def test_a_long_debounce_time_is_polled_no_oftener_when_woken() -> None:
     sensor.start()
     sensor.read(array("i", [0]), 0)
     assert sensor.poll_us == 1000 * MS_US
+
+
+def test_a_debounce_time_of_almost_nothing_is_polled_every_millisecond() -> None:
+    _, sensor = started(debounce_ms=1)
+    assert sensor.poll_us == 1 * MS_US
+
+
+def test_a_change_counts_when_it_has_held_just_so_long() -> None:
+    board, sensor = started()
+    out = array("i", [-1])
+    sensor.read(out, 0)
+    board.level = 1
+    assert sensor.read(out, 7 * MS_US) == 0
+    assert sensor.read(out, 27 * MS_US - 1) == 0
+    assert sensor.read(out, 27 * MS_US) == 1

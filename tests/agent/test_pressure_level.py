@@ -83,3 +83,44 @@ def test_shunt_too_large_for_the_range_is_refused() -> None:
         assert False
     except ValueError as error:
         assert "range_mv" in str(error)
+
+
+def test_edges_of_the_loop_current() -> None:
+    # 1.25 uA a step over 100 ohm.
+    for current_ua, words in (
+        (3_600, ""),
+        (3_598, "under 3.6 mA"),
+        (20_998, ""),
+        (21_000, "over"),
+    ):
+        try:
+            level_mm(current_ua)
+            assert not words
+        except SensorError as error:
+            assert words and words in error.cause
+
+
+def test_self_test_wants_a_current_that_is_one() -> None:
+    for current_ua, passes in ((3_600, True), (3_598, False)):
+        sensor = PressureLevel(ConverterBoard(current_ua * 100), SETTINGS)
+        sensor.start()
+        assert sensor.self_test() == passes
+
+
+def test_full_scale_is_exact_to_a_tenth_of_a_millimetre() -> None:
+    # 98067 Pa / (1000 kg/m3 * 9.80665 m/s2) = 10.00005 m at 20 mA.
+    assert abs(level_mm(20_000) - (10_000.05 - 1500)) <= 0.4
+    assert abs(level_mm(4_000) + 1500) <= 0.2
+    found = PressureLevel(ConverterBoard(400_000), SETTINGS).channels[0]
+    metres_a_step = found[3] * 10.0 ** found[2]
+    assert abs(metres_a_step / (98_067 / 9_806.65 / 12_800) - 1) < 1e-7
+
+
+def test_a_shunt_that_just_fits_the_range_is_taken() -> None:
+    # 21 mA over 195.047 ohm are 4.095987 V; over 195.048 and 21 mA a little less than 4.096 V.
+    for shunt_mohm, fits in ((195_047, True), (195_048, False)):
+        try:
+            level_mm(12_000, shunt_mohm=shunt_mohm)
+            assert fits
+        except ValueError:
+            assert not fits

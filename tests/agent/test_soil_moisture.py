@@ -85,3 +85,62 @@ def test_self_test_tells_a_lost_probe() -> None:
     assert sensor.self_test()
     board.voltage_u16 = 0
     assert not sensor.self_test()
+
+
+def test_edges_of_what_soil_can_make() -> None:
+    # 2.5 u16 a step of 1e-4: 1500 outside of both points are still soil.
+    assert moisture_at(53_750) == 0
+    assert moisture_at(21_250) == 10_000
+    for voltage_u16 in (53_751, 21_247):
+        assert "far outside" in error_of(voltage_u16).cause
+
+
+def test_two_points_must_be_a_thousand_apart() -> None:
+    assert moisture_at(25_500, dry_u16=26_000, wet_u16=25_000) == 5_000
+    assert "almost the same" in error_of(25_500, dry_u16=25_999, wet_u16=25_000).cause
+
+
+def test_a_lost_probe_is_told_at_the_start() -> None:
+    try:
+        SoilMoisture(AnalogueBoard(0), SETTINGS).start()
+        assert False
+    except SensorError as error:
+        assert "ADC 2" in error.remedy
+
+
+def test_sixteen_conversions_make_a_sample() -> None:
+    class CountingBoard(AnalogueBoard):
+        reads = 0
+
+        def read_u16(self) -> int:
+            self.reads += 1
+            return 50_000 if self.reads % 16 else 50_000 - 16 * 25
+
+    board = CountingBoard(0)
+    sensor = SoilMoisture(board, SETTINGS)
+    sensor.start()
+    assert board.reads == 16
+    out = array("i", [-1])
+    assert sensor.read(out, 0) == 1
+    assert board.reads == 32 and out[0] == 10
+
+
+def test_another_rate_and_another_start_begin_a_new_grid() -> None:
+    sensor = SoilMoisture(AnalogueBoard(50_000), SETTINGS)
+    sensor.start()
+    out = array("i", [-1])
+    assert sensor.read(out, 0) == 1
+    assert sensor.read(out, 500_000) == 0
+    sensor.start()
+    assert sensor.read(out, 500_000) == 1
+    sensor.set_rate(10_000)
+    assert sensor.spacing_us == sensor.poll_us == 100_000
+    assert sensor.read(out, 550_000) == 1
+    assert sensor.read(out, 650_000) == 1
+    assert sensor.overflows == 0
+    for rate_mhz in (0, 10_001):
+        try:
+            sensor.set_rate(rate_mhz)
+        except ValueError:
+            continue
+        assert False
