@@ -21,7 +21,7 @@ from boards.profiles import device_profiles, read_board, read_device
 
 SOURCES = Path(__file__).resolve().parent.parent
 # The front door of a board, its hardware port, and the flash that its firmware may offer.
-ROOTS = ("agent.main", "agent.hal.on_micropython")
+ROOTS = ("agent.start", "agent.main", "agent.hal.on_micropython")
 PORTABLE = ("agent", "protocols")
 # Processor -> the name that the compiler has for it.
 ARCHITECTURES = {
@@ -42,8 +42,13 @@ class BuildError(Exception):
 def modules_of(profile: str) -> list[str]:
     """Return the full names of all modules that a device of this profile needs, sorted."""
     drivers = {f"agent.drivers.{sensor['driver']}" for sensor in read_device(profile)["sensors"]}
+    return closure([*ROOTS, *drivers])
+
+
+def closure(roots: Iterable[str]) -> list[str]:
+    """Return the full names of all modules that these need, and their own, sorted."""
     found: set[str] = set()
-    waiting = [*ROOTS, *drivers]
+    waiting = list(roots)
     while waiting:
         name = waiting.pop()
         if name not in found and (path := _path_of(name)):
@@ -81,7 +86,7 @@ def build(profile: str, *, machine_code: bool = True) -> dict[str, bytes]:
     processor = read_board(read_device(profile)["board"])["processor"]
     architecture = ARCHITECTURES[processor]
     return {
-        _target_of(name): compile_module(name, architecture, machine_code=machine_code)
+        target_of(name): compile_module(name, architecture, machine_code=machine_code)
         for name in modules_of(profile)
     }
 
@@ -94,7 +99,8 @@ def _path_of(name: str) -> Path | None:
     return None
 
 
-def _target_of(name: str) -> str:
+def target_of(name: str) -> str:
+    """Return the path of a module on the board."""
     path = _path_of(name)
     assert path is not None
     return str(path.relative_to(SOURCES).with_suffix(".mpy"))

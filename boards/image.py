@@ -10,12 +10,15 @@ from pathlib import Path
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from boards.build import ARCHITECTURES, SOURCES, closure, compile_module, target_of
+from boards.profiles import read_board
 from protocols import cose_sign
 from protocols.archive import pack
 from protocols.errors import LocalProtocolError, RemoteProtocolError
 from protocols.manifest import encode_manifest, join_release, split_release
 from protocols.rs256 import KEY_SIZE, is_modulus
 
+BOOT = "agent.boot"
 SUFFIXES = (".mpy", ".py", ".json")
 
 
@@ -79,6 +82,19 @@ def files_of(folder: Path) -> dict[str, bytes]:
             f"{folder} holds no file of an agent", "Name the folder of the built agent."
         )
     return found
+
+
+def boot_files(board: str) -> dict[str, bytes]:
+    """Return path -> content of what starts the slots of a board; it is written once.
+
+    KeyError for an unknown board; boards.build.BuildError.
+    """
+    architecture = ARCHITECTURES[read_board(board)["processor"]]
+    files = {"main.py": (SOURCES / "agent" / "boot.py").read_bytes()}
+    for name in closure([BOOT]):
+        if name != BOOT:
+            files["boot/" + target_of(name)] = compile_module(name, architecture)
+    return files
 
 
 def read_image(path: Path) -> bytes:

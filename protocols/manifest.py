@@ -15,7 +15,6 @@ A release file: b"HNRL", size of the message in two bytes (big-endian), the mess
 import hashlib
 
 from protocols import cbor, cose_sign
-from protocols.batch import is_integer
 from protocols.errors import LocalProtocolError, RemoteProtocolError
 from protocols.portable import const
 
@@ -119,13 +118,13 @@ def split_release(data: bytes) -> tuple:
 def _problem(items: "list[Any]") -> str:
     """Return what is wrong with the items of a manifest, or ""."""
     form, boards, profiles, version, counter, size, digest, hashes = items
-    if not is_integer(form) or form != FORMAT:
+    if type(form) is not int or form != FORMAT:
         return "another format of manifest"
     if not _are_names(boards) or not boards or not _are_names(profiles) or not _is_name(version):
         return "names"
-    if not is_integer(counter) or not 0 <= counter <= COUNTER_MAX:
+    if type(counter) is not int or not 0 <= counter <= COUNTER_MAX:
         return "counter"
-    if not is_integer(size) or not 1 <= size <= CHUNKS_MAX * CHUNK_SIZE:
+    if type(size) is not int or not 1 <= size <= CHUNKS_MAX * CHUNK_SIZE:
         return "size of the image"
     if not isinstance(digest, bytes) or len(digest) != 32 or not isinstance(hashes, bytes):
         return "hashes"

@@ -20,7 +20,7 @@ ARROWS = {
     "hinomi": set(),  # it mounts the packages' commands by name, when called
 }
 # What is there on a board, or only with an extra that the tests do not install.
-MODULES_OF_A_BOARD = {"cryptolib", "esp32", "machine", "micropython", "rp2", "far_line"}
+MODULES_OF_A_BOARD = {"cryptolib", "esp32", "machine", "micropython", "rp2", "far_line", "vfs"}
 MODULES_NOT_INSTALLED = {
     "bleak": ["bleak"],
     "serial": ["pyserial"],

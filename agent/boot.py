@@ -1,0 +1,83 @@
+"""The boot file of a board: picks a slot, mounts its image, starts it, and guards its trial.
+
+It lies as /main.py on the file system of the board, with the few modules that it needs below
+/boot (boards/image.py makes both), and no update ever touches these. /wiring.json names the slots.
+
+An image on trial that has not been found good after TRIAL_MS is restarted, whatever it does
+meanwhile; so is one that raises. After three such starts the slots give the old image again.
+"""
+
+import sys
+
+sys.path.insert(0, "/boot")
+
+import json
+import time
+
+import machine
+import vfs
+
+from agent.hal.open_flash import open_flash
+from agent.slot_files import SlotFiles
+from agent.slots import TRIAL_MS, Slot, Slots
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MOUNT = "/app"
+RESTART_MS = 2000  # so that a technician can read the traceback, and stop it
+
+
+def main() -> None:
+    """Start the image; comes back only where no slot holds one."""
+    with open("/wiring.json") as file:
+        tables = json.load(file)["slots"]
+    slots = Slots([open_flash(table) for table in tables])
+    number = slots.choose()
+    if number is None:
+        print("no slot holds a whole image; write one with `hinomi board flash`")
+        return
+    slot = slots.both[number]
+    guard = _guard(slot)
+    try:
+        start(slot, number)
+    except Exception as error:
+        # The one broad except: whatever an image dies of, the next start must come.
+        sys.print_exception(error)  # type: ignore[attr-defined]
+        time.sleep_ms(RESTART_MS)  # type: ignore[attr-defined]
+    del guard
+    machine.reset()
+
+
+def start(slot: Slot, number: int) -> None:
+    """Mount the image of a slot and run it until it ends."""
+    vfs.mount(SlotFiles(slot), MOUNT, readonly=True)
+    sys.path.remove("/boot")
+    sys.path.insert(0, MOUNT)
+    # The image brings its own modules of these names.
+    for name in list(sys.modules):
+        if name.split(".")[0] in ("agent", "protocols"):
+            del sys.modules[name]
+    __import__("agent.start")
+    sys.modules["agent.start"].main(number)
+
+
+def _guard(slot: Slot) -> "Any":
+    """Return a timer that ends a trial; keep it for as long as it shall run."""
+    if not slot.is_on_trial():
+        return None
+    try:
+        timer = machine.Timer(-1)
+    except ValueError:  # the ESP32 port has no virtual timers
+        timer = machine.Timer(0)
+
+    def end(_: "Any") -> None:
+        if not slot.is_good():
+            machine.reset()
+
+    timer.init(period=TRIAL_MS, mode=machine.Timer.ONE_SHOT, callback=end)
+    return timer
+
+
+main()
