@@ -10,6 +10,7 @@ from typing import Any
 
 from hub.audit import Audit
 from hub.clock import Clock, HostClock
+from hub.commits import Commits
 from hub.config import Config
 from hub.console.server import serve
 from hub.ingest import Ingest
@@ -55,6 +56,7 @@ class Hub:
         tables = config.tables
         marks = watermarks(tables["store"])
         self.store = Store(config.data, marks.size_max)
+        self.commits = Commits(self.store, self.clock)
         self.sender = HubSender(config.id, config.secret, self.store)
         self.timing = Timing(config.id, self.clock, self.store, self.sender)
         self.live = Live(config.devices, self.timing.clocks, self.timing.time)
@@ -257,7 +259,7 @@ class Hub:
                        "frames_per_s": self._rates.of("frames", live.frames_count),
                        "readings_per_s": self._rates.of("readings", live.readings_count)},
             "store": {**stored, **self.room.statistics(), "frames": stored["accepted"],
-                      "failure": self.store.failure},
+                      "failure": self.store.failure, "commit": self.commits.statistics()},
             "alerts": live.alerts(),
             "update": self.update.status(),
         }  # fmt: skip

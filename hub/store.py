@@ -95,6 +95,7 @@ class Store:
         self._is_closed = False
         self._idle = asyncio.Event()
         self._idle.set()
+        self.on_hand_over: list[Callable[[], None]] = []
         self.on_commit: list[Callable[[Group], None]] = []
         self.on_failure: list[Callable[[str], None]] = []
         # (lane, first, following) of frames that are gone, after the commit that took them out
@@ -249,6 +250,8 @@ class Store:
         chunks = [join(self.following[lane], group.pieces[lane]) for lane in LANES]
         job = self._in_flight = Job(group, seen, chunks)
         self._idle.clear()
+        for callback in self.on_hand_over:
+            callback()
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._writer, self._commit, job)
         future.add_done_callback(lambda done: self._committed(job, done.exception()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -26,6 +27,7 @@ from hub.console.limits import (
 )
 from hub.console.stream import EventStream
 from hub.console.texts import page_words, texts_in
+from hub.metrics import exposed
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -56,6 +58,7 @@ def create_app(feed: Feed) -> Starlette:
             Route("/api/status", pages.status),
             Route("/api/history", pages.history),
             Route("/healthz", pages.health),
+            Route("/metrics", pages.metrics),
             Mount("/static", StaticFiles(directory=STATIC), name="static"),
         ],
         middleware=[Middleware(_Headers), Middleware(GZipMiddleware, compresslevel=6)],
@@ -104,6 +107,14 @@ class _Pages:
         if status is None:
             raise HTTPException(503, "the hub's state could not be read; see the hub's log")
         return Response(status, media_type="application/json")
+
+    async def metrics(self, request: Request) -> Response:
+        """The same snapshot for Prometheus; 503 if the hub's state is not to be had."""
+        status = self._feed.status()
+        if status is None:
+            raise HTTPException(503, "the hub's state could not be read; see the hub's log")
+        body, media_type = exposed(json.loads(status), request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": media_type})
 
     async def history(self, request: Request) -> Response:
         """One chart as JSON; 404 if there is no such channel for the public."""
