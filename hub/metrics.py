@@ -59,6 +59,8 @@ ROWS = (
         "Frames ever stored, with the hub's own, over all starts.", "store.accepted"),
     Row("hinomi_store_bytes", GAUGE, "Bytes that the store uses.", "store.bytes"),
     Row("hinomi_store_limit_bytes", GAUGE, "Bytes that the store may use.", "store.size_max"),
+    Row("hinomi_store_undelivered_bytes", GAUGE, "Bytes that an uplink still waits for.",
+        "store.undelivered_bytes"),
     Row("hinomi_store_full_in_seconds", GAUGE, "Forecast: time until the store is full.",
         "store.hours_to_full", 3600),
     Row("hinomi_store_commits", COUNTER, "Commits since the start.", "store.commits"),
