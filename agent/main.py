@@ -120,6 +120,7 @@ class Agent:
 
     async def _sample(self) -> None:
         self._name_power_loss()
+        self._name_trial()
         while self.flashlog.prepare():  # before the first sample: erasing stops the processor
             pass
         self.sampler.follow(self.operation.mode, self._now_us())
@@ -158,6 +159,13 @@ class Agent:
         ended_well = int.from_bytes(stopped, "big") == self.boot - 1
         if self.sealer.next_index == 0 and self.boot > 1 and not ended_well:
             self.sealer.append_power_loss(self._now_us())
+
+    def _name_trial(self) -> None:
+        """Give the hub a frame at once: a gauge that reports every ten minutes is on trial too."""
+        if self.update.is_on_trial and self.sealer.next_index == 0:
+            version = self.update.version
+            texts = ("更新 %s を試行中" % version, "update %s is on trial" % version)
+            self.sealer.append_notice(self._now_us(), "update", texts)
 
     async def _drain(self) -> None:
         until_us = self._now_us() + DRAIN_MS_MAX * US_PER_MS

@@ -9,7 +9,7 @@ from protocols.columns import Column
 from protocols.errors import LocalProtocolError
 from protocols.limits import SERIES_MAX
 from protocols.records import encode_record
-from protocols.vocabulary import GAP_POWER_LOSS, KIND_GAP, LANE_STATE
+from protocols.vocabulary import GAP_POWER_LOSS, KIND_GAP, KIND_NOTICE, LANE_STATE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +68,13 @@ class Sealer:
         fields = {"channel": "", "from_us": 0, "until_us": 0, "reason": GAP_POWER_LOSS}
         fields.update({"boot": self.boot - 1, "first": 0, "next": 0, "lane": LANE_STATE})
         self._append_gap(now_us, fields)
+
+    def append_notice(self, now_us: int, kind: str, texts: "tuple[str, str]") -> None:
+        """Append what a person may want to know: kind, text in Japanese and in English."""
+        fields = {"level": 0, "drill": False, "kind": kind, "text_ja": texts[0]}
+        fields["text_en"] = texts[1]
+        head = (self.boot, self.next_index, LANE_STATE, now_us)
+        self._append(LANE_STATE, self._keys.up.seal(encode_record(KIND_NOTICE, head, fields)))
 
     def append_evictions(self, now_us: int) -> None:
         """Append what the flash log had to drop since the last call."""

@@ -90,7 +90,7 @@ class Update:
         self.is_switching = False
         running = None if slots is None else slots.running_slot()
         self.version = "" if running is None else _version(running)
-        self._is_on_trial = running is not None and running.is_on_trial()
+        self.is_on_trial = running is not None and running.is_on_trial()
         if running is not None and running.is_good():
             self._raise_counter(running)
 
@@ -98,7 +98,7 @@ class Update:
         """Return what happened in this boot."""
         return {
             "version": self.version,
-            "on_trial": self._is_on_trial,
+            "on_trial": self.is_on_trial,
             "pieces": self.pieces_count,
             "bad_chunks": self.bad_chunks_count,
         }
@@ -128,9 +128,9 @@ class Update:
 
     def acknowledged(self) -> None:
         """The hub has a frame of this boot: the running image is good."""
-        if not self._is_on_trial or self._slots is None:
+        if not self.is_on_trial or self._slots is None:
             return
-        self._is_on_trial = False
+        self.is_on_trial = False
         if self._slots.accept():
             self._log.info("update: version %s is good" % self.version)
             running = self._slots.running_slot()
@@ -243,7 +243,7 @@ class Update:
         """Return the manifest if it is signed, and for this device; else Refused."""
         if len(slots.both) != 2:
             raise Refused("this board has no slots")
-        if self._is_on_trial:
+        if self.is_on_trial:
             raise Refused("version %s is still on trial" % self.version)
         if not self._trust.modulus:
             raise Refused("no update_key in config.json")

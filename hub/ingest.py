@@ -174,7 +174,6 @@ class Peer:
         self._answered_us = now_us
         self._owed: list[list[int]] = []  # durable ranges that the welcome had no room for
         self.hello: dict[str, Any] = {}
-        self.has_acknowledged = False  # a frame, in this session
         self._commands = 0
         self.device = ""
         self.is_over = False
@@ -321,7 +320,6 @@ class Peer:
         assert self._session is not None
         for at in range(0, len(ranges), RANGES_MAX):
             self._session.send(ACK, {"durable": ranges[at : at + RANGES_MAX]})
-            self.has_acknowledged = True
 
     @property
     def state(self) -> str:

@@ -179,7 +179,7 @@ class Update:
             firmware = peer.hello["firmware"]
             if firmware != FIRMWARE_NAME + rollout.version:
                 self._set(device, FAILED, f"went back to {firmware}")
-            elif peer.has_acknowledged:
+            elif self._has_frames(device, peer):
                 self._set(device, HEALTHY)
         if rollout.state(device) == SWITCHING and now_us - since_us > self._timeout_us:
             self._set(device, FAILED, f"not healthy within {self._timeout_us // 1_000_000} s")
@@ -189,7 +189,7 @@ class Update:
         if peer is None or rollout.state(device) == SWITCHING:
             return
         if peer.hello["firmware"] == FIRMWARE_NAME + rollout.version:
-            if peer.has_acknowledged:
+            if self._has_frames(device, peer):
                 self._set(device, HEALTHY)
             return
         talk = self._talk(device)
@@ -203,6 +203,10 @@ class Update:
             talk.progress_us = now_us
         if now_us - talk.progress_us > self._timeout_us:
             self._set(device, FAILED, f"silent for {self._timeout_us // 1_000_000} s")
+
+    def _has_frames(self, device: str, peer: Peer) -> bool:
+        """Tell whether frames of the device's present boot were taken."""
+        return (device, peer.hello["boot"]) in self._ingest.store.seen
 
     def _command(self, talk: _Talk, code: int, arguments: list[Any]) -> None:
         talk.code = code

@@ -6,7 +6,7 @@ every frame that was programmed into the flash, and every frame that left on the
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from agent.main import Agent
@@ -154,7 +154,7 @@ class VirtualDevice:
 
     config: what its config.json holds. signals: sensor name -> what that sensor measures. options:
     sensor name -> options of its chip's model. flash: its lasting body, default 512 KiB in memory.
-    dial: async (host, port) -> (reader, writer).
+    dial: async (host, port) -> (reader, writer). slots: the lasting bodies of two slots.
     """
 
     def __init__(
@@ -168,6 +168,7 @@ class VirtualDevice:
         dial: Dial = asyncio.open_connection,
         seed: int = 0,
         clock_error_ppm: int = 0,
+        slots: Sequence[Any] = (),
     ) -> None:
         self.name: str = config["device"]
         self.config = config
@@ -181,6 +182,7 @@ class VirtualDevice:
             dial=self._dial_watched,
             seed=seed,
             clock_error_ppm=clock_error_ppm,
+            slots=slots,
         )
         self.chips: dict[str, Any] = {}
         for position, row in enumerate(config["sensors"]):
@@ -243,11 +245,15 @@ class VirtualDevice:
             result["agent"] = self.agent.statistics()
         return result
 
+    async def _boot(self) -> None:
+        """Live through one boot, until stop(); PowerLost where it restarts."""
+        self.agent = Agent(self.board, self.config, echo=False)
+        await self.agent.run()
+
     async def _live(self) -> None:
         while True:
             try:
-                self.agent = Agent(self.board, self.config, echo=False)
-                await self.agent.run()
+                await self._boot()
                 return
             except (PowerLost, PowerCut):
                 if self._is_cut:
