@@ -7,7 +7,7 @@ are the rows it declares; those of all rules are in hub.toml.
 from collections.abc import Iterator
 from typing import Any
 
-from hub.rules import quake, river
+from hub.rules import quake, river, slope
 from hub.rules.finding import Finding
 from hub.rules.problem import Problem
 from hub.rules.rule import Rule
@@ -15,8 +15,12 @@ from hub.settings import Row
 
 AGE_US_MAX = 600_000_000
 
-ROWS: tuple[Row, ...] = (*quake.ROWS, *river.ROWS)
-LISTS = (*quake.LISTS, *river.LISTS)  # tables that are written [[name]], once for each site
+ROWS: tuple[Row, ...] = (*quake.ROWS, *river.ROWS, *slope.ROWS)
+LISTS = (
+    *quake.LISTS,
+    *river.LISTS,
+    *slope.LISTS,
+)  # tables that are written [[name]], once for each site
 
 
 def make_rules(tables: dict[str, Any]) -> list[Rule]:
@@ -24,6 +28,7 @@ def make_rules(tables: dict[str, Any]) -> list[Rule]:
     return [
         quake.QuakeRule(tables["quake"], tables["seismometer"]),
         river.RiverRule(tables["river"]),
+        slope.SlopeRule(tables["slope"]),
     ]
 
 
@@ -31,6 +36,7 @@ def problems(tables: dict[str, Any], devices: set[str]) -> Iterator[Problem]:
     """Say what is wrong with settings that are each allowed. devices: names of those enrolled."""
     yield from quake.problems(tables, devices)
     yield from river.problems(tables, devices)
+    yield from slope.problems(tables, devices)
 
 
 __all__ = ["AGE_US_MAX", "LISTS", "ROWS", "Finding", "Rule", "make_rules", "problems"]

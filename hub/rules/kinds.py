@@ -25,6 +25,7 @@ KINDS = {
     "river-forecast": Kind("河川水位の見込み", "River stage forecast", "Met", False, False),
     "river-fault": Kind("水位計の異常", "River gauge fault", "Infra", False, False),
     "slope": Kind("斜面変動", "Slope movement", "Geo", True, True),
+    "slope-wire": Kind("斜面の崩れ", "Slope failure", "Geo", True, True),
     "bridge": Kind("橋りょうの異常", "Bridge condition", "Infra", False, True),
     "watch-over": Kind("見守り", "Watch-over", "Health", False, True),
     "health": Kind("装置の異常", "System health", "Infra", False, False),

@@ -19,9 +19,12 @@ class Trend:
         self._window_us = window_us
         self._count_max = count_max
         self._points: deque[tuple[int, float]] = deque()
+        self._slope: float | None = None
+        self._is_known = False  # all pairs are many: only after a new reading
 
     def put(self, at_us: int, value: float) -> None:
         """Take a reading; one older than others is put where it belongs."""
+        self._is_known = False
         if self._points and at_us < self._points[-1][0]:
             ordered = list(self._points)
             insort(ordered, (at_us, value))
@@ -35,12 +38,21 @@ class Trend:
             newest = self._points[-1]
             self._points = deque([*list(self._points)[:-1:2], newest])
 
+    def points(self) -> list[tuple[int, float]]:
+        """Return what is in the window."""
+        return list(self._points)
+
     def span_us(self) -> int:
         """Return the time between the first and the last reading in the window."""
         return self._points[-1][0] - self._points[0][0] if self._points else 0
 
     def per_hour(self) -> float | None:
         """Return the slope per hour; None from fewer than three readings."""
+        if not self._is_known:
+            self._slope, self._is_known = self._compute(), True
+        return self._slope
+
+    def _compute(self) -> float | None:
         points = list(self._points)
         if len(points) < 3:
             return None
