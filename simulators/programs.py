@@ -16,11 +16,12 @@ from simulators.scenario import Placed
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 4.0
+# Kind of device -> its tables of hub.toml.
 WATCHES = {
     "bridge": ("seismometer",),
     "river": ("river",),
     "slope": ("slope",),
-}  # kind -> its tables of hub.toml
+}
 KEEPALIVE_S = 2  # so that a run of a minute sees a dead line noticed
 CONSOLE_PORT_WISHED = 8080
 HUB_STARTS_MAX = 3  # another program may take a port between our look and the hub

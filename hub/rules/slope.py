@@ -47,7 +47,7 @@ ROWS = (
 )  # fmt: skip
 LISTS = ("slope",)
 
-BIN_US = 10 * MINUTE_US  # of the day's window; the hour's has BIN_US / 10
+BIN_US = 20 * MINUTE_US  # of the day's window; the hour's has BIN_US / 10
 WARNING_H, PRECAUTION_H = 1, 24
 FULL_SHARE = 0.8  # of a window that must be there
 CHANGE_DEG_MIN = 0.02  # in the window: less is the sensor's own wandering

@@ -86,7 +86,7 @@ def test_a_hundredth_is_watched_within_a_day() -> None:
 
 def test_a_day_of_ten_kelvin_does_not_ring() -> None:
     slope = Slope()
-    assert slope.lasts(96, 0.0, day_wave_deg=0.0043 * 10) == []
+    assert slope.lasts(60, 0.0, day_wave_deg=0.0043 * 10) == []
 
 
 def test_what_is_not_known_is_no_zero_and_shaking_is_no_tilt() -> None:
