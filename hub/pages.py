@@ -42,6 +42,7 @@ class Log:
     data: bytes
     images: dict[int, list[int]]
     is_whole: bool  # no transaction stands behind a frame that does not check
+    last_start: int = 0  # offset of the last transaction: a power cut may have torn it
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,27 @@ class Pages:
 
     def leaves(self, kinds: tuple[int, ...], pages_max: int | None = None) -> Iterator[Page]:
         """Yield the pages of these kinds: of the file in order, then of the log in order."""
+        yield from self.settled_leaves(kinds, pages_max)
+        yield from self.last_leaves(kinds)
+
+    def settled_leaves(
+        self, kinds: tuple[int, ...], pages_max: int | None = None
+    ) -> Iterator[Page]:
+        """Yield the same without the log's last transaction."""
         upto = self.count if pages_max is None else min(self.count, pages_max)
         for number in range(upto):
             at = number * PAGE_SIZE
             if self._main[at] in kinds:
                 yield self._main[at : at + PAGE_SIZE]
+        yield from self._of_log(kinds, 0, self._log.last_start)
+
+    def last_leaves(self, kinds: tuple[int, ...]) -> Iterator[Page]:
+        """Yield those of the log's last transaction alone."""
+        yield from self._of_log(kinds, self._log.last_start, len(self._log.data))
+
+    def _of_log(self, kinds: tuple[int, ...], start: int, end: int) -> Iterator[Page]:
         for at in sorted(at for images in self._log.images.values() for at in images):
-            if self._log.data[at] in kinds:
+            if start <= at < end and self._log.data[at] in kinds:
                 yield self._log.data[at : at + PAGE_SIZE]
 
     def payloads(self, cell: Cell) -> Iterator[bytes]:
@@ -206,6 +221,7 @@ def read_log(path: Path) -> Log:
     if not data or not any(data[:WAL_HEADER_SIZE]):  # it was just begun
         return Log(data, {}, is_whole=not data[WAL_HEADER_SIZE:])
     images: dict[int, list[int]] = {}
+    commits: list[int] = [WAL_HEADER_SIZE, WAL_HEADER_SIZE]  # offsets behind each
     header = sums = _checked_header(data)
     is_whole = header is not None
     for at in starts:
@@ -216,11 +232,12 @@ def read_log(path: Path) -> Log:
             continue
         if sums is not None:
             sums = _checked_frame(data, at, sums)
-        if sums is None and any(head[4:8]):
-            is_whole = False  # a transaction ends here that SQLite will not see
+        if any(head[4:8]):
+            is_whole &= sums is not None  # a transaction ends here that SQLite will not see
+            commits.append(at + frame_size)
         number = int.from_bytes(head[:4], "big")
         images.setdefault(number, []).append(at + FRAME_HEADER_SIZE)
-    return Log(data, images, is_whole)
+    return Log(data, images, is_whole, last_start=commits[-2])
 
 
 def _checked_header(data: bytes) -> tuple[int, int] | None:

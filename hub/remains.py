@@ -15,7 +15,7 @@ from typing import Any
 from hub import ledger
 from hub.database import row_crc
 from hub.ledger import Entry
-from hub.pages import INDEX_INTERIOR, INDEX_LEAF, TABLE_LEAF, Pages, cells, columns, opened
+from hub.pages import INDEX_INTERIOR, INDEX_LEAF, TABLE_LEAF, Page, Pages, cells, columns, opened
 from hub.seen import add_packed, pack, unpack
 from protocols.ranges import Ranges
 from protocols.vocabulary import LANES
@@ -24,6 +24,7 @@ LANE_SHIFT = 48
 RAW_PAGES_MAX = 65536  # of the file are looked at for small rows before the hub starts: 256 MiB
 # Beyond what can be known of the numbers given: frames that nobody can read any more had some.
 NUMBERS_JUMP = 1 << 20
+_LEAVES = (TABLE_LEAF, INDEX_LEAF, INDEX_INTERIOR)
 BOOT_JUMP = 1_000_000  # likewise of the hub's own boots; 32 bits have room for thousands of these
 
 
@@ -195,11 +196,14 @@ def _read_ledger(db: sqlite3.Connection, folder: Path, remains: Remains) -> None
 def _read_pages(pages: Pages, remains: Remains) -> None:
     found = Remains()
     loose: list[int] = []  # chunks' rowids that no checksum vouches for, and their counts
-    for page in pages.leaves((TABLE_LEAF, INDEX_LEAF, INDEX_INTERIOR), RAW_PAGES_MAX):
-        for cell in cells(page):
-            for payload in pages.payloads(cell):
-                if _take(cell.rowid, columns(payload) or [], (found, loose)):
-                    break
+    for page in pages.settled_leaves(_LEAVES, RAW_PAGES_MAX):
+        _take_page(pages, page, (found, loose))
+    # A power cut may have torn the last transaction: nobody was told of what it took in, and what
+    # of it is not found must come again. What is found is noted when it comes over.
+    seen = dict(found.rows["seen"])
+    for page in pages.last_leaves(_LEAVES):
+        _take_page(pages, page, (found, loose))
+    found.rows["seen"] = seen
     for table, rows in found.rows.items():
         for key, row in rows.items():
             # What SQLite could read is not older than what stands about.
@@ -210,6 +214,13 @@ def _read_pages(pages: Pages, remains: Remains) -> None:
         lane, number = end >> LANE_SHIFT, end & (1 << LANE_SHIFT) - 1
         if lane in LANES and remains.top[lane] < number <= remains.top[lane] + NUMBERS_JUMP:
             remains.top[lane] = number
+
+
+def _take_page(pages: Pages, page: Page, found: tuple[Remains, list[int]]) -> None:
+    for cell in cells(page):
+        for payload in pages.payloads(cell):
+            if _take(cell.rowid, columns(payload) or [], found):
+                break
 
 
 def _take(rowid: int | None, values: list[Any], found: tuple[Remains, list[int]]) -> bool:
