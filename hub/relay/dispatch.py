@@ -53,6 +53,7 @@ class Dispatch:
     def line_up(self, following: Sequence[int]) -> None:
         """The line works (again). following: of the store's lanes."""
         self.queue.line_up(following)
+        self.suspects.line_up()
         self._has_passed = False
 
     def line_down(self, is_ended_by_peer: bool, now_us: int) -> tuple[Item, Suspect] | None:

@@ -11,6 +11,7 @@ MESSAGE_OVERHEAD = 256  # topic and head of a bundle, beside its frames
 
 # Reason codes of MQTT 5 (OASIS, 2019, section 2.4).
 REFUSAL_MIN = 0x80
+NO_MATCHING_SUBSCRIBERS = 0x10  # taken, and nobody listens
 KEEP_ALIVE_TIMEOUT = 0x8D  # paho's as well, when nobody answered its ping
 RECEIVE_MAX = 65535  # where CONNACK does not say (section 3.2.2.3.3)
 # Those that speak of the message, not of who may send it: too large, malformed payload.

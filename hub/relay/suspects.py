@@ -9,8 +9,9 @@ over. A suspect is tried alone on the line, so that what happens then is its doi
     refused, one        tried again after a delay that doubles; after TRIES_MAX a dead letter
 
 Not every refusal is the frame's fault: a platform whose rules are wrong refuses all. So a try of
-a single frame counts only when something else passed since its trouble began: anything for what
-ended the connection, something of the same lane for what was refused, for a lane is a topic. A
+a single frame counts only when something else passed: for what ended a connection anything, on
+that connection or later; for what was refused something of the same lane, later, for a lane is a
+topic and its rules may have changed. A
 reason that speaks of the message itself counts always. And a lane in which ROW_MAX refusals came
 in a row is closed for a while; then one bundle of it is tried again.
 """
@@ -35,7 +36,7 @@ FRAME = "frame"  # a reason that speaks of the message
 class Suspect:
     """Frames first..following of a lane.
 
-    passes_line, passes_lane: what had passed when its trouble began.
+    passes_line, passes_lane: what had passed before the connection and the moment of its trouble.
     is_fresh: it was never tried.
     """
 
@@ -61,6 +62,7 @@ class Suspects:
     def __init__(self) -> None:
         self._all: list[Suspect] = []
         self._passes_line = 0
+        self._passes_before = 0  # this connection
         self._passes_lane = [0 for _ in LANES]
         self._row = [0 for _ in LANES]
         self._opens_us = [0 for _ in LANES]
@@ -93,6 +95,10 @@ class Suspects:
     def _due_us(self, suspect: Suspect) -> int:
         return max(suspect.retry_us, self._open_us(suspect.lane))
 
+    def line_up(self) -> None:
+        """Note that a new connection begins."""
+        self._passes_before = self._passes_line
+
     def passed(self, lane: int) -> None:
         """Note that the platform took a bundle of this lane."""
         self._passes_line += 1
@@ -103,7 +109,7 @@ class Suspects:
         """Suspect frames, to be tried alone; None where there are too many already."""
         if len(self._all) >= SUSPECTS_MAX:
             return None
-        passes = (self._passes_line, self._passes_lane[lane])
+        passes = (self._passes_before, self._passes_lane[lane])
         found = Suspect(lane, first, following, *passes)
         self._all.append(found)
         return found

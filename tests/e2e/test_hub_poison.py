@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 
 from protocols.vocabulary import LANE_STATE, LANE_WAVE
+from simulators.network import Line
 from tests.e2e.test_hub_uplink import arrivals_of, device_of, to
-from tests.hub.hub_process import HubProcess, Mosquitto, command, free_port, running_hub
+from tests.hub.hub_process import HubProcess, Mosquitto, command, running_hub
 from tests.hub.hub_process import wait_until as waiting
 from tests.real_parts import REPOSITORY, need
 from tests.simulators.platform_process import running
 
 SMALL_LIMIT = 2600  # bytes of one message: a frame of 200 readings is 450, one of 1,700 is 3,500
 LARGE_READINGS = 1700
+FRAMES = 400
+LARGE = (151, 301)  # indexes, of one lane
 
 
 async def wait_until(is_true: Any, what: str, timeout_s: float = 30) -> None:
@@ -45,41 +48,47 @@ async def test_a_frame_too_large_for_the_broker_is_a_dead_letter_until_it_may_pa
     tmp_path: Path, setting: str, version: str
 ) -> None:
     """MQTT 5 says why in its answer; with MQTT 3.1.1 the broker ends the connection."""
-    port = free_port()
-    program = need("mosquitto")
-    with running_hub(tmp_path, to(port, version=version)) as hub:
-        device = device_of(hub)
-        await device.open()
-        for _ in range(2):
-            device.write(*(device.make(LANE_WAVE, size=200) for _ in range(150)))
-            device.write(device.make(LANE_WAVE, size=LARGE_READINGS))
-            device.write(*(device.make(LANE_STATE) for _ in range(50)))
-            await device.wait_acknowledged()
-        with Mosquitto(program, tmp_path, f"{setting} {SMALL_LIMIT}", port=port) as broker:
-            with running(tmp_path, "--broker", f"127.0.0.1:{port}") as platform:
-                await asyncio.to_thread(platform.wait_ready)
-                await wait_until(lambda: is_settled(hub, 2), "two dead letters")
-                await wait_until(
-                    lambda: len(arrivals_of(platform.archive)) == device.made - 2, "arrival"
-                )
-                found = json.loads(dead_letters(hub, "--json"))
-                assert [(row["device"], row["index"]) for row in found] == [
-                    ("river-1", index) for index in (150, 351)
-                ]
-                assert all(row["tries"] == 5 and row["reason"] for row in found)
-                hub.end()  # they are durable
-                hub.start()
-                await wait_until(lambda: is_settled(hub, 2), "two dead letters after a restart")
+    kept = ("persistence true", f"persistence_location {tmp_path}/")
+    broker = Mosquitto(need("mosquitto"), tmp_path, f"{setting} {SMALL_LIMIT}", *kept)
+    with broker, running(tmp_path, "--broker", f"127.0.0.1:{broker.port}") as platform:
+        await asyncio.to_thread(platform.wait_ready)
+        async with Line("127.0.0.1", broker.port) as line:
+            line.cut()
+            with running_hub(tmp_path, to(line.port, version=version)) as hub:
+                await fill(hub)
+                line.restore()
+                await check_dead_letters(hub, platform.archive)
                 broker.end()
                 broker.config.write_text(broker.config.read_text().replace(setting, "# "))
                 broker.start()
-                assert dead_letters(hub, "--retry").startswith("2 dead letters")
+                assert dead_letters(hub, "--retry").startswith(f"{len(LARGE)} dead letters")
                 await wait_until(lambda: is_settled(hub, 0), "that they pass")
-                await wait_until(
-                    lambda: len(arrivals_of(platform.archive)) == device.made, "arrival"
-                )
+                await wait_until(lambda: len(arrivals_of(platform.archive)) == FRAMES, "arrival")
                 assert dead_letters(hub, "--json").strip() == "[]"
-        await device.close()
+
+
+async def fill(hub: HubProcess) -> None:
+    """Let a device send FRAMES frames, of which those of LARGE are large."""
+    device = device_of(hub)
+    await device.open()
+    for first in (0, FRAMES // 2):
+        for index in range(first, first + FRAMES // 2):
+            size = LARGE_READINGS if index in LARGE else 200
+            device.write(device.make(LANE_STATE if index % 4 == 0 else LANE_WAVE, size=size))
+        await device.wait_acknowledged()
+    await device.close()
+
+
+async def check_dead_letters(hub: HubProcess, archive: Path) -> None:
+    """All but the large ones arrive; these are dead letters, also after a restart."""
+    await wait_until(lambda: is_settled(hub, len(LARGE)), "the dead letters")
+    await wait_until(lambda: len(arrivals_of(archive)) == FRAMES - len(LARGE), "arrival")
+    found = json.loads(dead_letters(hub, "--json"))
+    assert [(row["device"], row["index"]) for row in found] == [("river-1", one) for one in LARGE]
+    assert all(row["tries"] == 5 and row["reason"] for row in found)
+    hub.end()
+    hub.start()
+    await wait_until(lambda: is_settled(hub, len(LARGE)), "the dead letters after a restart")
 
 
 async def test_a_broker_that_forbids_one_lane_gets_the_others_and_makes_no_dead_letters(
