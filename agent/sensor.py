@@ -147,7 +147,7 @@ class Sensor:
 
     def _restart_clock(self) -> None:
         is_exact = getattr(self._driver, "spacing_exact", False)
-        pulses_from_us = self._board.clock.now_us() if is_exact else -1
+        pulses_from_us = self._driver.paced_from_us if is_exact else -1
         self._clock = SampleClock(self._driver.spacing_us, self.poll_us(), pulses_from_us)
         self._clock.lag_us = getattr(self._driver, "lag_us", 0)
 

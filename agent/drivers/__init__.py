@@ -6,6 +6,7 @@
                     settings["name"] + "." + suffix, or just the name where suffix is ""
     spacing_us      nominal spacing of the samples; 0: irregular, a sample is made only on change
     spacing_exact   optional, True: the board's own clock paces the samples
+    paced_from_us   since then, where spacing_exact is True
     lag_us          optional: by how much the signal in a sample is older than the sample, because
                     the chip's filter delays it
     poll_us         longest time between two reads, so that no FIFO overflows, nothing is missed

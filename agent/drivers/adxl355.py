@@ -88,6 +88,7 @@ class Adxl355:
         self.channels = tuple((axis, "m/s2", exponent, multiplier) for axis in ("x", "y", "z"))
         self.samples_max = _SETS_MAX
         self.overflows = 0
+        self.paced_from_us = 0
         self._running = False
         self._heard_us = -1
         self._choose(settings["rate_mhz"])
@@ -98,6 +99,8 @@ class Adxl355:
         sync = 0 if self._sync_pin is None else _SYNC_INTERPOLATED
         self._configure(self._rate_shift, sync, self._range_code, 0)
         if self._sync_pin is not None:
+            # Noted here: what follows takes a while, by which all times would else be late.
+            self.paced_from_us = self._board.clock.now_us()
             self._board.pwm(self._sync_pin, self._rate_mhz)
         self._drain()
         self._registers.read_u8(_STATUS)

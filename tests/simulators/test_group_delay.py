@@ -1,5 +1,6 @@
 """The ADXL355's filter delays the signal: its model does so, the agent's times allow for it."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -62,12 +63,42 @@ def test_a_readings_time_is_that_of_the_signal(settings: dict[str, Any]) -> None
     assert abs(mean_us) < (1_000 if "sync_pin" in settings else 5_000)
 
 
-def recorded(row: dict[str, Any], ramp: Ramp, duration_us: int) -> list[tuple[int, float]]:
+class SlowBoard(SimBoard):
+    """A board whose transfers take their time, so that a start takes some ms."""
+
+    TRANSFER_US = 400
+
+    def spi(self, bus: int, cs: int, baudrate: int, mode: int) -> Any:
+        """Return the device, slow."""
+        device = super().spi(bus, cs, baudrate, mode)
+
+        def transfer(out: Any, into: Any) -> None:
+            self.clock.sleep_us(self.TRANSFER_US)
+            device.transfer(out, into)
+
+        return SimpleNamespace(transfer=transfer)
+
+
+def test_the_time_that_a_start_takes_does_not_make_the_times_late() -> None:
+    row = {"name": "acc", "driver": "adxl355", "spi": 0, "cs": 1, "shift": 0}
+    row |= {"sync_pin": 2, "rate_mhz": 100_000}
+    ramp = Ramp(0.08)
+    errors_us = [
+        t_us + SECOND_US - ramp.time_of_us(x)
+        for t_us, x in recorded(row, ramp, 5 * SECOND_US, SlowBoard)[2:]
+    ]
+    assert max(errors_us) - min(errors_us) < 200
+    assert abs(sum(errors_us) / len(errors_us)) < 200
+
+
+def recorded(
+    row: dict[str, Any], ramp: Ramp, duration_us: int, make: type[SimBoard] = SimBoard
+) -> list[tuple[int, float]]:
     """Return (time, x in m/s2) of each sample that an agent's sensor makes of the ramp."""
     clock = HandClock(SECOND_US)
     options = {"noise": False, "rate_error_ppm": 0, "delay": True}
     chip = chips.create("adxl355", clock, ramp, options=options)
-    board = SimBoard(clock, [(chip, row)])
+    board = make(clock, [(chip, row)])
     config = Config(table([row], normal={"acc": {"report_ms": 2000}}))
     sensor = Sensor(board, config.sensors[0], Log(board.clock, echo=False))
     sensor.follow(config.policy.rule(0, "acc"), board.clock.now_us())
