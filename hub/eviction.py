@@ -148,8 +148,8 @@ def _undelivered(db: sqlite3.Connection, wanted: Search, step: Step, lane: int) 
             continue
         start = _start(db, lane, max(low, mark))
         piece = _Piece(step, lane, needed)
-        for first, _, _ in _rows(db, lane, start, high):
-            piece.take(first, _frames(db, lane, first))
+        for first, count, _ in _rows(db, lane, start, high):
+            piece.take(first, _frames(db, lane, first, count))
             if piece.size >= (wanted.thin_size if step is THIN else wanted.size):
                 break
             if step is THIN and piece.size >= wanted.size and wanted.is_late():
@@ -285,7 +285,12 @@ def _rows(
     yield from db.execute(query, (base, base | low, base | high, ROWS_MAX)).fetchall()
 
 
-def _frames(db: sqlite3.Connection, lane: int, first: int) -> list[bytes]:
+def _frames(db: sqlite3.Connection, lane: int, first: int, count: int) -> list[bytes]:
+    """Return the frames of a chunk; empty ones where it is damaged or gone."""
     query = "SELECT frames FROM chunk WHERE id = ?"
     row = db.execute(query, (lane << LANE_SHIFT | first,)).fetchone()
-    return Splitter().feed(row[0]) if row is not None else []
+    try:
+        frames = Splitter().feed(row[0]) if row is not None else []
+    except RemoteProtocolError:
+        frames = []
+    return frames if len(frames) == count else [b""] * count

@@ -1,7 +1,8 @@
 """What one commit of the store makes durable, and what it takes out."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from hub.chunks import Chunk
 from hub.dead_letters import DeadLetter, Key
@@ -11,6 +12,19 @@ from protocols.vocabulary import LANES
 Identity = tuple[int, int, int]  # boot, index, lane
 # How far an uplink is in a lane (hub.relay.queue): lane, live, backlog flat, delivered, evicted.
 CursorRow = tuple[int, int, list[int], int, int]
+
+
+class Follower(Protocol):
+    """What the store needs of an uplink's queue, so that both agree after a power cut."""
+
+    def evicted(self, lane: int, first: int, following: int) -> None:
+        """Note that frames are gone; some may have been delivered."""
+
+    def rows(self) -> list[CursorRow]:
+        """Return the cursor to save."""
+
+    def rows_without(self, gone: Iterable[tuple[int, int, int]]) -> list[CursorRow]:
+        """Return what rows() will be when these (lane, first, following) are gone."""
 
 
 @dataclass(frozen=True)

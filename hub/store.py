@@ -32,8 +32,8 @@ from hub import dead_letters
 from hub.chunks import PREFIXES, Chunk, gather, join
 from hub.clock import HostClock
 from hub.database import SAVE_SEEN, StoreError, connect, lock, row_crc
-from hub.group import CursorRow, Group, Identity, Job, Removal
-from hub.recovery import SALVAGE_KEY, is_damage, mark, recover
+from hub.group import CursorRow, Follower, Group, Identity, Job, Removal
+from hub.recovery import SALVAGE_KEY, Damage, is_damage, mark, recover
 from hub.seen import BLOCK_COUNT, BLOCK_SHIFT, add_packed, blocks_of, pack_block, put_block, unpack
 from hub.writer import LANE_SHIFT, Writer, used_size
 from protocols.ranges import Ranges
@@ -48,14 +48,6 @@ GROUP_SIZE_MAX = 2 * 1024 * 1024  # accepted and not yet committed; links stop r
 CURSOR_DELAY_S = 0.2  # acknowledged bundles that a SIGKILL makes the hub send again
 RETRY_S = 1.0  # after a failed commit
 OWN_MAX = 4096  # records of the hub itself that a store which cannot write makes it keep in memory
-
-
-class DamagedChunk(OSError):
-    """A chunk does not check; it is being mended, so that reading it again may do."""
-
-    def __init__(self, chunk: Chunk) -> None:
-        super().__init__(f"frames {chunk[0]}.. are damaged in the store")
-        self.chunk = chunk
 
 
 class Store:
@@ -98,12 +90,12 @@ class Store:
         self.on_hand_over: list[Callable[[], None]] = []
         self.on_commit: list[Callable[[Group], None]] = []
         self.on_failure: list[Callable[[str], None]] = []
+        self._followers: dict[str, Follower] = {}
         # (lane, first, following) of frames that are gone, after the commit that took them out
         # and before on_commit; some may have been delivered.
         self.on_evicted: list[Callable[[int, int, int], None]] = []
         self.on_relief: list[Callable[[], None]] = []  # links may read again
         self.on_damage: list[Callable[[str], None]] = []  # the file itself is: start again
-        self.on_damaged_chunk: Callable[[int, Chunk], None] = lambda lane, chunk: None
         # Of a chunk of version 1, which has no checksum.
         self.is_whole: Callable[[Chunk], bool] = lambda chunk: True
         self.is_damaged = False  # the next start puts it aside (hub.recovery)
@@ -120,7 +112,6 @@ class Store:
             "evicted": 0,
             "own_dropped": 0,
             "salvaged": 0,
-            "damaged": 0,
         }
 
     # Taking in
@@ -203,6 +194,11 @@ class Store:
         self._group.clocks.append(row)
         self.flush()
 
+    def follow(self, uplink: str, queue: Follower) -> None:
+        """Keep an uplink's cursor in step with what leaves the store: in the same transaction."""
+        self._followers[uplink] = queue
+        self.on_evicted.append(queue.evicted)
+
     def save_cursor(self, uplink: str, rows: list[CursorRow]) -> None:
         """Keep how far an uplink is; rides on the next group, or goes alone after a moment."""
         self._group.cursors[uplink] = rows
@@ -246,6 +242,10 @@ class Store:
             self._timer.cancel()
             self._timer = None
         group, self._group = self._group, Group()
+        if group.removals:
+            gone = [(one.lane, *run) for one in group.removals for run in one.runs]
+            for uplink, queue in self._followers.items():
+                group.cursors[uplink] = queue.rows_without(gone)
         seen = [(*key, pack_block(self.seen[key[:2]], key[2])) for key in group.touched]
         chunks = [join(self.following[lane], group.pieces[lane]) for lane in LANES]
         job = self._in_flight = Job(group, seen, chunks)
@@ -283,6 +283,10 @@ class Store:
         self._trim_tail()
         for removal, size in zip(job.group.removals, job.removed_sizes, strict=True):
             self._forget(removal, size)
+        if job.group.removals:
+            # What they saved meanwhile does not know of it yet.
+            for uplink, queue in self._followers.items():
+                self._group.cursors[uplink] = queue.rows()
         for callback in self.on_commit:
             callback(job.group)
 
@@ -376,9 +380,6 @@ class Store:
             return await loop.run_in_executor(
                 self._reader, self._read, lane, first, following, size_max
             )
-        except DamagedChunk as error:
-            self.on_damaged_chunk(lane, error.chunk)
-            raise
         except sqlite3.Error as error:
             self._check(error)
             raise OSError(str(error)) from error
@@ -401,7 +402,7 @@ class Store:
         chunk = (row[0] - base, row[1], row[2])
         is_whole = self.is_whole(chunk) if row[3] is None else row_crc("chunk", *row[:3]) == row[3]
         if not is_whole:
-            raise DamagedChunk(chunk)
+            raise Damage(f"frames {chunk[0]}.. of a lane are not what was written")
         return chunk
 
     def load_cursor(self, uplink: str) -> list[CursorRow]:

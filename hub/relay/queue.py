@@ -207,7 +207,24 @@ class RelayQueue:
         return state.backlog + ([state.live, following] if state.live < following else [])
 
     def rows(self) -> list[Row]:
-        """Return one row for each lane, to save."""
+        """Return one row for each lane, to save: as if the line went down now."""
+        gone = [(item.lane, *part) for item in self.in_flight for part in item.evicted]
+        return self.rows_without(gone) if gone else self._rows()
+
+    def rows_without(self, gone: Iterable[tuple[int, int, int]]) -> list[Row]:
+        """Return the rows as they are when these (lane, first, following) are evicted as well.
+
+        What is under way of them too, for after a power cut nothing is.
+        """
+        later = RelayQueue(self._rows())
+        for item in self.in_flight:
+            for part in item.evicted:
+                later.evicted(item.lane, *part)
+        for lane, first, following in gone:
+            later.evicted(lane, first, following)
+        return later._rows()
+
+    def _rows(self) -> list[Row]:
         return [
             (lane, state.live, list(state.backlog), state.delivered, state.evicted)
             for lane, state in enumerate(self._lanes)

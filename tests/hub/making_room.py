@@ -66,8 +66,8 @@ class Town:
         self.store = Store(folder, marks.size_max, tail_size_max=0)
         self.sender = HubSender(HUB, SECRET, self.store)
         self.queues = [RelayQueue(self.store.load_cursor(str(at))) for at in range(uplinks)]
-        for queue in self.queues:
-            self.store.on_evicted.append(queue.evicted)
+        for at, queue in enumerate(self.queues):
+            self.store.follow(str(at), queue)
         self.clock = HandClock()
         self.room = Room(self.store, self.sender, self.needed, clock=self.clock, marks=marks)
         self.arrived: list[dict[Identity, bytes]] = [{} for _ in range(uplinks)]

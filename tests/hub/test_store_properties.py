@@ -1,4 +1,4 @@
-"""The store against a model of a few lines: commits, crashes, full disks, deletion, reading."""
+"""The store against a model of a few lines: commits, crashes, full disks, removal, reading."""
 
 import asyncio
 import shutil
@@ -11,7 +11,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from hub.store import LANE_SHIFT, Store
+from hub.chunks import PREFIXES, join
+from hub.store import LANE_SHIFT, Removal, Store
 from protocols.framing import Splitter
 from protocols.vocabulary import LANES
 
@@ -43,7 +44,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.committed: list[list[tuple[Identity, bytes]]] = [[] for _ in LANES]
         self.pending: list[list[tuple[Identity, bytes]]] = [[] for _ in LANES]
         self.own_count = 0
-        self.floors = [0 for _ in LANES]
+        self.removed: list[set[int]] = [set() for _ in LANES]
         self.cursor: list[Any] = []
         self.cursor_pending: list[Any] | None = None
 
@@ -59,7 +60,6 @@ class StoreMachine(RuleBasedStateMachine):
             return Store(self.path(), SIZE_MAX, tail_size_max=TAIL_SIZE_MAX)
 
         self.store = self.await_(make())
-        self.store.floor = lambda lane: self.floors[lane]
 
     def teardown(self) -> None:
         self.await_(self.store.close())
@@ -107,8 +107,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.store._db.execute("PRAGMA query_only = ON")
         if lane is not None:
             self.append_own(lane)
-        has_pending = any(self.pending) or self.cursor_pending is not None
-        had_work = has_pending or self.store._deletable() is not None
+        had_work = any(self.pending) or self.cursor_pending is not None
         self.await_(self.store.wait_idle())
         self.store._db.execute("PRAGMA query_only = OFF")
         assert bool(told) is had_work
@@ -138,12 +137,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.pending = [[] for _ in LANES]
         self.cursor_pending = None
 
-    @rule(lane=LANE, percent=PERCENT)
-    def deliver(self, lane: int, percent: int) -> None:
-        """Every uplink has what is below; the cursor is saved as an uplink would."""
-        upto = len(self.committed[lane]) * percent // 100
-        self.floors[lane] = max(self.floors[lane], upto)
-        rows = [(one, self.floors[one], [1, 2, 5, 9], 3, 4) for one in LANES]
+    @rule(live=st.integers(0, 9))
+    def save_cursor(self, live: int) -> None:
+        rows = [(one, live, [1, 2, 5, 9], 3, 4) for one in LANES]
 
         async def work() -> None:
             self.store.save_cursor("platform", rows)
@@ -151,29 +147,53 @@ class StoreMachine(RuleBasedStateMachine):
         self.await_(work())
         self.cursor_pending = rows
 
+    @rule(lane=LANE, percent=PERCENT, kept=st.sets(st.integers(0, 40)))
+    def remove(self, lane: int, percent: int, kept: set[int]) -> None:
+        """Take a chunk out, but for some of its frames; with it all that is pending commits."""
+        base = lane << LANE_SHIFT
+        query = "SELECT id, count, frames FROM chunk WHERE id >= ? AND id < ? ORDER BY id"
+        rows = self.store._read_db.execute(query, (base, base + (1 << LANE_SHIFT))).fetchall()
+        if not rows:
+            return
+        number, _, blob = rows[(len(rows) - 1) * percent // 100]
+        first = number - base
+        frames = list(enumerate(Splitter().feed(blob), first))
+        stay = [
+            join(at, [PREFIXES[len(frame)], frame])[0]
+            for at, frame in frames
+            if at - first in kept
+        ]
+        gone = {at for at, _ in frames if at - first not in kept}
+        told: list[tuple[int, int, int]] = []
+        self.store.on_evicted = [lambda *run: told.append(run)]
+
+        async def work() -> None:
+            runs = [(at, at + 1) for at in sorted(gone)]
+            self.store.remove(Removal(lane, [first], stay, runs, "evicted"))
+
+        self.await_(work())
+        self.commit()
+        assert told == [(lane, at, at + 1) for at in sorted(gone)]
+        self.removed[lane] |= gone
+
     @rule(lane=LANE, percent=PERCENT, length=st.integers(0, 60), size=st.integers(1, 400))
     def read(self, lane: int, percent: int, length: int, size: int) -> None:
-        """All that some uplink may still need is there, byte for byte."""
+        """What was not taken out is there, byte for byte; reading ends at what was."""
         frames = [frame for _, frame in self.committed[lane]]
-        first = max(len(frames) * percent // 100, self.floors[lane])
-        wanted = frames[first : first + length]
+        first = len(frames) * percent // 100
+        there = [
+            at
+            for at in range(first, min(first + length, len(frames)))
+            if at not in self.removed[lane]
+        ]
         found = self.await_(self.store.read(lane, first, first + length, size))
-        if not wanted:
+        if not there:
             assert found is None
             return
         start, count, blob = found
-        assert (start, Splitter().feed(blob)) == (first, wanted[:count])
+        assert start == there[0] and there[:count] == list(range(start, start + count))
+        assert Splitter().feed(blob) == frames[start : start + count]
         assert count == 1 or len(blob) <= size
-
-    @rule(lane=LANE, percent=PERCENT)
-    def read_what_may_be_deleted(self, lane: int, percent: int) -> None:
-        frames = [frame for _, frame in self.committed[lane]]
-        first = len(frames) * percent // 100
-        found = self.await_(self.store.read(lane, first, len(frames), 10**6))
-        if found is not None:
-            start, count, blob = found
-            assert start >= first
-            assert Splitter().feed(blob) == frames[start : start + count]
 
     @invariant()
     def sums_are_right(self) -> None:
@@ -189,24 +209,6 @@ class StoreMachine(RuleBasedStateMachine):
             for index in range(low, high)
         }
         assert stored == self.known()
-
-    @invariant()
-    def nothing_undelivered_is_deleted(self) -> None:
-        query = "SELECT id, count FROM chunk WHERE id >= ? AND id < ? ORDER BY id"
-        for lane in LANES:
-            bounds = (lane << LANE_SHIFT, (lane + 1) << LANE_SHIFT)
-            upto = self.floors[lane]
-            for begin, count in self.store._read_db.execute(query, bounds):
-                first = begin - bounds[0]
-                if first <= upto < first + count:
-                    upto = first + count
-            assert upto == len(self.committed[lane])
-
-    @invariant()
-    def it_is_within_its_size_or_says_that_it_is_full(self) -> None:
-        is_settled = not any(self.pending) and self.cursor_pending is None
-        if is_settled and sum(self.store.bytes) > SIZE_MAX and not self.store.failure:
-            assert self.store.is_full or self.store._deletable() is not None
 
 
 StoreMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=40)
