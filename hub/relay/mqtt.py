@@ -67,7 +67,7 @@ class MqttUplink:
         self.last_error = ""
         self.connects = 0
         store.on_commit.append(self._committed)
-        store.on_evicted.append(self.queue.evicted)
+        store.follow(self.name, self.queue)
 
     def _committed(self, group: Group) -> None:
         if group.size:
