@@ -337,9 +337,10 @@ class Sensor:
         """Tell whether the readings that wait should become a batch now."""
         if self._count + self._waiting_count >= self._count_full:
             return True
-        return len(self._closed) > SERIES_WAITING_MAX or bool(
-            self._watch.onset >= 0 and self._count
-        )
+        # Nothing of an event waits: an onset is news, and after its end the ring comes round.
+        is_news = self._watch.onset >= 0 and self._count
+        is_over = not self._sends_all and self._waiting_count
+        return bool(is_news or is_over) or len(self._closed) > SERIES_WAITING_MAX
 
     def has_readings(self) -> bool:
         """Tell whether take_series() has something to give."""
