@@ -17,28 +17,17 @@ from hub.ingest import Ingest
 from hub.ledger import audit
 from hub.links.tcp import listen
 from hub.live import Live
-from hub.modes import Change, Modes
 from hub.relay.mqtt import MqttUplink
 from hub.rollout import Limits
 from hub.room import Room, needed_by, watermarks
-from hub.rules import AGE_US_MAX, Finding, make_rules
-from hub.rules.finding import INFO, LEVEL_NAMES, WARNING
+from hub.rules.finding import INFO, WARNING
 from hub.salvage import Outcome, Salvage, Verifier
 from hub.sender import HubSender
-from hub.store import Group, Store
+from hub.store import Store
 from hub.timing import Timing
 from hub.update import META_KEY as UPDATE_KEY
 from hub.update import Update
-from protocols.batch import Batch, decode_batch
-from protocols.errors import RemoteProtocolError
-from protocols.vocabulary import (
-    COMMAND_MODE,
-    KIND_BATCH,
-    KIND_MODE,
-    KIND_NOTICE,
-    LANE_ALERT,
-    MODE_NAMES,
-)
+from hub.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -60,29 +49,24 @@ class Hub:
         self.sender = HubSender(config.id, config.secret, self.store)
         self.timing = Timing(config.id, self.clock, self.store, self.sender)
         self.live = Live(config.devices, self.timing.clocks, self.timing.time)
-        self.rules = make_rules(tables)
-        self.modes = Modes(
-            int(self.store.meta.get("mode", 0)),
-            bool(self.store.meta.get("drill", 0)),
-            tables["mode"]["dwell_s"],
+        self.watch = Watch(
+            config,
+            self.store,
+            self.sender,
+            clock=self.clock,
+            timing=self.timing,
+            live=self.live,
         )
-        self._mode_set_us: int | None = None
         self.audit = Audit(self.store, self.sender, self.clock)
         self.ingest = Ingest(
             self.store,
             config.devices,
-            lambda: (self.modes.mode, self.modes.drill),
+            lambda: (self.watch.modes.mode, self.watch.modes.drill),
             clock=self.clock,
         )
         self.uplinks = [
             MqttUplink(config.id, self.store, row, self.clock) for row in config.uplinks
         ]
-        self._wanted = {
-            (name, lane)
-            for name, device in config.devices.items()
-            for lane in range(4)
-            if any(rule.wants(name, device.kind, lane) for rule in self.rules)
-        }
         secrets = {name: device.secret for name, device in config.devices.items()}
         verifier = Verifier({**secrets, config.id: config.secret})
         required = [one.queue for one in self.uplinks if one.is_required]
@@ -96,7 +80,8 @@ class Hub:
 
     def _connect(self) -> None:
         ingest = self.ingest
-        ingest.is_wanted = lambda device, lane: (device, lane) in self._wanted
+        self.watch.attend(ingest)
+        self.watch.on_change.append(self.audit.mode)
         now_us = self.clock.now_us
         ingest.may_show = lambda: self.live.may_decode(now_us())
         ingest.on_frames = lambda device, count: self.live.frames(device, count, now_us())
@@ -106,7 +91,6 @@ class Hub:
         ingest.on_gap = self.audit.device_gap
         self.update = self._make_update()
         self.audit.started(self.config)
-        self.store.on_commit.append(self._read)
         self.salvage.utc_us = self.clock.utc_us
         self.salvage.on_end = self._salvaged
 
@@ -121,7 +105,7 @@ class Hub:
             self.ingest,
             Limits(row["share_percent"], row["failures_max"], row["parallel"]),
             timeout_s=row["timeout_s"],
-            mode=lambda: self.modes.mode,
+            mode=lambda: self.watch.modes.mode,
             save=self.store.save_meta,
             note=note,
             kept=self.store.meta.get(UPDATE_KEY),
@@ -133,87 +117,15 @@ class Hub:
 
     def _salvaged(self, outcome: Outcome) -> None:
         level = WARNING if outcome.missing else INFO
-        self._notice(level, "store", outcome.texts(), self.clock.now_us())
+        self.watch.notice(level, "store", outcome.texts())
 
     def _greeted(self, device: str, hello: dict[str, Any]) -> None:
         state = self.live.states[device]
         state.boot, state.firmware = hello["boot"], hello["firmware"]
         state.reset_cause = hello["reset_cause"]
 
-    def _read(self, group: Group) -> None:
-        """Behind the commit: decode what somebody wants, judge it."""
-        now_us = self.clock.now_us()
-        for device, lane, payload in group.readings:
-            if payload[1] != KIND_BATCH:
-                continue
-            try:
-                batch = decode_batch(payload)
-            except RemoteProtocolError as error:
-                self.ingest.refuse(error.reason, str(error), device)
-                continue
-            self.live.batch(device, batch)
-            at_us = self._newest_us(device, batch)
-            if at_us is None or now_us - at_us > AGE_US_MAX:
-                continue
-            kind = self.config.devices[device].kind
-            for rule in self.rules:
-                if rule.wants(device, kind, lane):
-                    self._judge(rule.feed(device, batch, at_us), now_us)
-
-    def _newest_us(self, device: str, batch: Batch) -> int | None:
-        """Return when the newest reading was taken; None where nobody can know."""
-        ends_us = [series.time_us(len(series.values) - 1) for series in batch.series or ()]
-        return self.timing.clocks.hub_us((device, batch.boot), max(ends_us)) if ends_us else None
-
-    def _judge(self, findings: list[Finding], now_us: int) -> None:
-        for finding in findings:
-            level = INFO if finding.is_over else finding.level
-            self._notice(level, finding.rule, (finding.text_ja, finding.text_en), now_us)
-            change = self.modes.judge(finding, now_us)
-            if change is not None:
-                self._changed(change, now_us)
-
-    def set_mode(self, mode: int, drill: bool, actor: str, reason: str) -> None:
-        """Set the mode by a person."""
-        self._changed(self.modes.set(mode, drill, actor, reason), self.clock.now_us())
-
-    def _changed(self, change: Change, now_us: int) -> None:
-        log.info("mode %s%s: %s: %s", MODE_NAMES[change.mode], " (drill)" if change.drill else "",
-                 change.actor, change.reason)  # fmt: skip
-        self._mode_set_us = now_us
-        self.audit.mode(change)
-        self.store.save_meta("mode", change.mode)
-        self.store.save_meta("drill", int(change.drill))
-        self.store.save_meta("mode_since_us", self.mode_since_us())
-        fields = {
-            "mode": change.mode,
-            "drill": change.drill,
-            "actor": change.actor,
-            "reason": change.reason,
-        }
-        self.sender.record(KIND_MODE, LANE_ALERT, now_us, fields)
-        self.ingest.command_all(COMMAND_MODE, [change.mode, change.drill])
-
-    def _notice(self, level: int, kind: str, texts: tuple[str, str], now_us: int) -> None:
-        drill = self.modes.drill
-        self.live.alert(LEVEL_NAMES[level], kind, texts, drill)
-        fields = {
-            "level": level,
-            "drill": drill,
-            "kind": kind,
-            "text_ja": texts[0],
-            "text_en": texts[1],
-        }
-        self.sender.record(KIND_NOTICE, LANE_ALERT, now_us, fields)
-
-    def mode_since_us(self) -> int:
-        """Return when the mode was set; before this start, on UTC as it was then."""
-        if self._mode_set_us is not None:
-            return self.timing.time.utc_us(self._mode_set_us)
-        return int(self.store.meta.get("mode_since_us", self.timing.time.utc_us(self._started_us)))
-
     def _jumped(self, texts: tuple[str, str]) -> None:
-        self._notice(INFO, "clock", texts, self.clock.now_us())
+        self.watch.notice(INFO, "clock", texts)
 
     def tick(self) -> None:
         """What is due by time; once a second."""
@@ -221,15 +133,11 @@ class Hub:
         self.timing.tick(now_us)
         self.ingest.tick(now_us)
         self.room.tick()
-        for rule in self.rules:
-            self._judge(rule.tick(now_us, self.clock.utc_us()), now_us)
-        change = self.modes.tick(now_us)
-        if change is not None:
-            self._changed(change, now_us)
+        self.watch.tick(now_us)
         self.audit.tick()
         self.update.tick(now_us)
 
-    async def watch(self) -> None:
+    async def tick_often(self) -> None:
         """Call tick once a second."""
         while True:
             await asyncio.sleep(1)
@@ -250,9 +158,7 @@ class Hub:
                     "uptime_s": (now_us - self._started_us) // 1_000_000,
                     "utc_us": self.timing.time.utc_us(now_us),
                     **self.timing.statistics()},
-            "mode": {"mode": self.modes.name(), "drill": self.modes.drill,
-                     "since_utc_us": self.mode_since_us(),
-                     "actor": self.modes.actor, "reason": self.modes.reason},
+            "mode": self.watch.mode_snapshot(),
             "devices": live.devices(set(self.ingest.peers), now_us),
             "uplinks": uplinks,
             "ingest": {**self.ingest.statistics(),
@@ -316,13 +222,14 @@ async def run(config: Config, ready: "asyncio.Future[tuple[int, int]] | None" = 
         if ready is not None:
             ready.set_result((port, page_port.result()))
         tasks = [loop.create_task(_kept(one.run, one.name)) for one in hub.uplinks]
-        tasks.append(loop.create_task(_kept(hub.watch, "watch")))
+        tasks.append(loop.create_task(_kept(hub.tick_often, "tick")))
         tasks.append(loop.create_task(_kept(hub.salvage.run, "salvage")))
         hub.store.on_damage.append(lambda reason: stop.set())
         page.add_done_callback(_page_ended)
         await stop.wait()
         server.close()
         hub.ingest.stop()
+        hub.watch.save()
         for task in tasks:
             task.cancel()
         await hub.store.wait_idle()

@@ -84,8 +84,8 @@ async def test_each_changed_setting_and_device_is_an_entry_and_no_secret_is(path
 
 async def test_a_change_of_mode_says_who_why_and_from_what(path: Path) -> None:
     hub = Hub(configuration.load(path), HandClock())
-    hub.set_mode(2, True, "operator", "drill of March")
-    hub.set_mode(0, False, "operator", "over")
+    hub.watch.set_mode(2, True, "operator", "drill of March")
+    hub.watch.set_mode(0, False, "operator", "over")
     await hub.store.close()
     rows = [row for row in entries(path, "audit") if row["command"] == "mode"]
     assert [(row["actor"], row["before"], row["after"]) for row in rows] == [
@@ -128,7 +128,7 @@ async def test_the_platform_is_told_the_head_when_it_has_changed(path: Path) -> 
     await hub.store.wait_idle()
     clock.at_us += 700_000_000
     assert heads() == []
-    hub.set_mode(1, False, "operator", "test")
+    hub.watch.set_mode(1, False, "operator", "test")
     await hub.store.wait_idle()
     clock.at_us += 700_000_000
     assert heads() != first and len(heads()) == 1

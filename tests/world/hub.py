@@ -79,7 +79,7 @@ class WorldHub:
         hub.store.on_commit.append(lambda group: self._check_accounts(hub))
         await listen(hub.ingest, ("world", HUB_PORT), self._clock.now_us, 1000)
         loop = asyncio.get_running_loop()
-        jobs = [*(one.run() for one in hub.uplinks), hub.watch(), hub.salvage.run()]
+        jobs = [*(one.run() for one in hub.uplinks), hub.tick_often(), hub.salvage.run()]
         self._tasks = [loop.create_task(job) for job in [*jobs, self._check_stored(hub)]]
         self.hub, self.state = hub, RUNS
         self._network.hub_is_up = True
