@@ -7,6 +7,7 @@ Frames 0xFF H L SUM at 9600 baud, 8N1, every 100..300 ms (DFRobot wiki). In its 
 import random
 from typing import Any
 
+from simulators.chips.chip import Drifts
 from simulators.signals.basic import Scalar
 
 BYTE_US = 1_042  # ten bits at 9600 baud
@@ -15,7 +16,7 @@ BLIND_MM = 30
 NOISE_MM = 2.0
 
 
-class A02yyuwChip:
+class A02yyuwChip(Drifts):
     """The sensor. signal: distance in m.
 
     options: noise_mm (standard deviation). fault: None, "nack" or "stuck_bus" (silent), "no_echo",
@@ -26,7 +27,7 @@ class A02yyuwChip:
         self, clock: Any, signal: Scalar, seed: int = 0, options: dict[str, Any] | None = None
     ) -> None:
         self._clock = clock
-        self._signal = signal
+        self.signal = signal
         self._dice = random.Random(seed)
         self._noise_mm = (options or {}).get("noise_mm", NOISE_MM)
         self.fault: str | None = None
@@ -78,5 +79,5 @@ class A02yyuwChip:
 
     def _measure_mm(self, t_us: int) -> int:
         noise_mm = self._dice.gauss(0.0, self._noise_mm) if self._noise_mm else 0.0
-        distance_mm = round(self._signal.sample(t_us) * 1000 + noise_mm)
+        distance_mm = round(self.signal.sample(t_us) * 1000 + noise_mm)
         return 0 if distance_mm < BLIND_MM else min(distance_mm, 0xFFFF)

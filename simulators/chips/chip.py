@@ -26,7 +26,17 @@ class Ticker:
         return self.start_us - (-k * FEMTO_PER_MICRO // self.rate_nhz)
 
 
-class Chip:
+class Drifts:
+    """Something that measures `signal`, and whose zero can be told to wander."""
+
+    signal: Any
+
+    def drift(self, per_second: "float | tuple[float, ...]", now_us: int) -> None:
+        """What it measures wanders off from now on, by so much a second, in the signal's unit."""
+        self.signal = Drifting(self.signal, per_second, now_us)
+
+
+class Chip(Drifts):
     """One model on its bus.
 
     signal: `sample(t_us)` in SI units, t_us in world time. seed: fixes noise and the errors of
@@ -66,10 +76,6 @@ class Chip:
         """Return the bias of this piece: Gaussian with sigma `typical`, within +-most."""
         drawn = self.random.gauss(0.0, typical)
         return max(-most, min(most, drawn)) if self.has_noise else 0.0
-
-    def drift(self, per_second: "float | tuple[float, ...]", now_us: int) -> None:
-        """What it measures wanders off from now on, by so much a second, in the signal's unit."""
-        self.signal = Drifting(self.signal, per_second, now_us)
 
     def noise(self, sigma: float) -> float:
         """Return one draw of Gaussian noise, 0.0 where the model is noiseless."""

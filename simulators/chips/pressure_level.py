@@ -7,6 +7,7 @@ own error (0.25 % of full scale is a usual class) belongs to the piece.
 from typing import Any
 
 from simulators.chips.ads1115 import Ads1115Chip
+from simulators.chips.chip import Drifts
 from simulators.signals.basic import STANDARD_GRAVITY, Scalar
 
 ACCURACY_SHARE = 0.0025  # of full scale, the most
@@ -30,13 +31,17 @@ class PressureLevelChip(Ads1115Chip):
         super().attach(board, {**settings, **line})
         self.signal = LoopCurrent(self, self.signal, settings)
 
+    def drift(self, per_second: "float | tuple[float, ...]", now_us: int) -> None:
+        """The level wanders off from now on, by so many m a second."""
+        self.signal.drift(per_second, now_us)
 
-class LoopCurrent:
-    """The current of the loop in A."""
+
+class LoopCurrent(Drifts):
+    """The current of the loop in A. signal: the stage in m."""
 
     def __init__(self, chip: PressureLevelChip, stage: Scalar, settings: dict[str, Any]) -> None:
         self._chip = chip
-        self._stage = stage
+        self.signal = stage
         self._zero_m = settings["zero_mm"] / 1000
         self._density_kg_m3 = settings.get("density_g_l", 1000)
         self._full_pa = settings["full_pa"]
@@ -47,7 +52,7 @@ class LoopCurrent:
         """Return the current at t_us."""
         if self._chip.fault in ("open", "short"):
             return 0.0 if self._chip.fault == "open" else 0.024
-        depth_m = max(0.0, self._stage.sample(t_us) - self._zero_m)
+        depth_m = max(0.0, self.signal.sample(t_us) - self._zero_m)
         share = depth_m * self._density_kg_m3 * STANDARD_GRAVITY / self._full_pa + self._error
         current_ma: float = 4.0 + 16.0 * share
         return min(max(current_ma, CURRENT_MA_MIN), CURRENT_MA_MAX) / 1000

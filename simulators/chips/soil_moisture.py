@@ -3,13 +3,14 @@
 import random
 from typing import Any
 
+from simulators.chips.chip import Drifts
 from simulators.signals.basic import Scalar
 
 DRY_U16, WET_U16 = 50_400, 25_200  # 2.54 V and 1.27 V of 3.3 V (SEN0193: 520 and 260 of 1023, 5 V)
 NOISE_U16 = 60.0  # the ADC's 4 LSB at 12 bit
 
 
-class SoilMoistureChip:
+class SoilMoistureChip(Drifts):
     """The probe. signal: moisture 0..1.
 
     options: dry_u16, wet_u16 (default: as the driver's settings say, so a well calibrated probe),
@@ -21,7 +22,7 @@ class SoilMoistureChip:
         self, clock: Any, signal: Scalar, seed: int = 0, options: dict[str, Any] | None = None
     ) -> None:
         self._clock = clock
-        self._signal = signal
+        self.signal = signal
         self._dice = random.Random(seed)
         self._options = options or {}
         self._noise_u16 = self._options.get("noise_u16", NOISE_U16)
@@ -46,7 +47,7 @@ class SoilMoistureChip:
         if self.fault == "stuck_bus":
             return 0xFFFF
         if self.fault != "stuck_value":
-            moisture = self._signal.sample(now_us)
+            moisture = self.signal.sample(now_us)
             ideal_u16 = self._dry_u16 + moisture * (self._wet_u16 - self._dry_u16)
             noise_u16 = self._dice.gauss(0.0, self._noise_u16) if self._noise_u16 else 0.0
             self._voltage_u16 = min(max(round(ideal_u16 + noise_u16), 0), 0xFFFF)

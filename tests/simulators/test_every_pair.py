@@ -18,6 +18,13 @@ STALL_US = 100_000
 PERIODIC = [name for name, pair in PAIRS.items() if pair.is_periodic]
 WITH_IDENTITY = [name for name, pair in PAIRS.items() if pair.has_identity]
 ON_A_BUS = WITH_IDENTITY
+# Count tips or say what they say at once: of them a stall loses nothing, or it is told as silence.
+SUMS = ("gnss",)
+DRIFTING = [
+    name
+    for name, pair in PAIRS.items()
+    if pair.is_periodic and pair.value and name not in ("gnss", "ld2410")
+]
 FAULTS = [(name, fault) for name, pair in PAIRS.items() for fault in pair.wire_faults()]
 
 
@@ -178,6 +185,41 @@ def test_no_loss_is_undetected_at_the_highest_rate_with_stalls(name: str, make: 
         if bench.driver.overflows == overflows:
             assert received >= due - 1, "readings were lost and nobody knows"
         began_us, overflows, received = bench.clock.now_us(), bench.driver.overflows, 0
+
+
+@on_bodies(PERIODIC)
+def test_a_stall_of_seconds_is_a_counted_loss_and_reading_goes_on(
+    name: str, make: MakeBench
+) -> None:
+    bench = make(name).start()
+    bench.settle()
+    overflows = bench.driver.overflows
+    bench.clock.advance(max(12 * SECOND_US, 3 * bench.driver.spacing_us))
+    with suppress(SensorError):  # a talker's time may be seen to have stood still
+        bench.read()
+        bench.read()
+        bench.settle()
+    assert bench.driver.overflows > overflows or name in SUMS
+    bench.driver.start()
+    assert bench.settle()
+
+
+@on_bodies(DRIFTING)
+def test_drift_shows_as_it_is(name: str, make: MakeBench) -> None:
+    value = PAIRS[name].value
+    bench = make(name).start()
+    duration_us = max(5 * SECOND_US, 5 * bench.driver.spacing_us)
+    share = 0.05 * SECOND_US / duration_us  # 5 % in all
+    per_second = (0.0, 0.0, -0.1) if isinstance(value, tuple) else value * share
+    before = bench.to_si(bench.settle()[-1])[-1]
+    bench.chip.drift(per_second, bench.clock.now_us())
+    began_us = bench.clock.now_us()
+    after = bench.to_si(bench.run(duration_us)[-1])[-1]
+    seconds = (bench.clock.now_us() - began_us) / SECOND_US
+    expected = abs(per_second[-1] if isinstance(per_second, tuple) else per_second) * seconds
+    late = 1.5 * bench.driver.poll_us / SECOND_US / seconds  # how old the newest sample may be
+    assert (0.9 - late) * expected <= abs(after - before) <= 1.1 * expected
+    assert bench.driver.overflows == 0
 
 
 @on_bodies(ON_A_BUS)
