@@ -132,6 +132,9 @@ class Update:
         elif not self.is_frozen():
             for device in rollout.active(self._limits):
                 self._work(rollout, device, now_us)
+        else:
+            for talk in self._talks.values():
+                talk.progress_us = now_us  # this time counts against nobody
 
     def result(self, device: str, fields: dict[str, Any]) -> None:
         """Take the result of a command; those that are not ours do not count."""

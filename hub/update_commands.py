@@ -155,10 +155,18 @@ def _leave(
         raise CommandError(f"{folder} cannot be written: {error.strerror}", remedy) from None
     end = time.monotonic() + TAKEN_S_MAX
     while path.exists():
-        if time.monotonic() > end:
+        if time.monotonic() > end or not _is_running(loaded):
             typer.echo("The hub is not running; it takes the order when it starts.", err=True)
             return
         time.sleep(0.1)
+
+
+def _is_running(loaded: configuration.Config) -> bool:
+    try:
+        _state(loaded)
+    except CommandError:
+        return False
+    return True
 
 
 def _write(path: Path, data: bytes) -> None:
