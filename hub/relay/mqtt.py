@@ -20,10 +20,10 @@ from typing import Any
 import aiomqtt
 
 from hub.clock import Clock, HostClock
-from hub.dead_letters import DeadLetter, loss_of
+from hub.dead_letters import DeadLetter, Key, loss_of
 from hub.group import Group
 from hub.relay.dispatch import IN_FLIGHT_MAX, Dispatch, Wanted
-from hub.relay.mqtt_client import Client, is_refusal, speaks_of_message
+from hub.relay.mqtt_client import NO_MATCHING_SUBSCRIBERS, Client, is_refusal, speaks_of_message
 from hub.relay.queue import Item, RelayQueue
 from hub.relay.suspects import FRAME, LANE, Suspect
 from hub.store import Store
@@ -59,6 +59,7 @@ class MqttUplink:
         # Of what is under way: the frames of a message with a single one, for it may be a poison.
         self._sent: dict[int, tuple[Item, bytes]] = {}
         self._retried: dict[int, tuple[DeadLetter, int]] = {}  # and when it was sent
+        self._unsaved: set[Key] = set()  # letters whose last try is not yet durable
         self._look_us = 0
         self._timeout_us = 2_000_000 * int(settings["keepalive_s"])
         self._retry_s = RETRY_S_MIN
@@ -66,11 +67,15 @@ class MqttUplink:
         self.since_us = self._clock.now_us()
         self.last_error = ""
         self.connects = 0
+        self.unheard = 0  # frames that the broker took though it had nobody to give them to
         store.on_commit.append(self._committed)
         store.follow(self.name, self.queue)
 
     def _committed(self, group: Group) -> None:
-        if group.size:
+        if self._unsaved & group.dead_letters.keys():
+            self._unsaved -= group.dead_letters.keys()
+            self._look_us = 0  # perhaps the operator wants more of them tried
+        if group.size or group.dead_letters:
             self._wake.set()
 
     async def run(self) -> None:
@@ -196,8 +201,15 @@ class MqttUplink:
                 self._refused(item, kept, cause, f"the broker refuses frames: {reason}")
                 return
             self._retry_s = RETRY_S_MIN
+            if code == NO_MATCHING_SUBSCRIBERS:
+                self._unheard(item.following - item.first)
             self._dispatch.acknowledged(item, self._clock.now_us())
             self._save()
+
+    def _unheard(self, count: int) -> None:
+        if not self.unheard:
+            log.warning("uplink %s: the broker takes frames, but nobody listens there", self.name)
+        self.unheard += count
 
     def _refused(self, item: Item, kept: bytes, cause: str, reason: str) -> None:
         self.last_error = reason
@@ -244,7 +256,12 @@ class MqttUplink:
 
     async def _retry_dead_letters(self, client: Client) -> None:
         now_us = self._clock.now_us()
-        if self._retried or now_us < self._look_us or not self.queue.has_dead_letters():
+        if (
+            self._retried
+            or self._unsaved
+            or now_us < self._look_us
+            or not self.queue.has_dead_letters()
+        ):
             return
         self._look_us = now_us + DEAD_LETTERS_LOOK_US
         letter = await self._store.read_dead_letter_to_retry(self.name)
@@ -253,7 +270,7 @@ class MqttUplink:
             self._retried[client.send(topic, message)] = letter, now_us
 
     def _retry_ended(self, letter: DeadLetter, reason: str) -> None:
-        self._look_us = 0  # perhaps the operator wants more of them tried
+        self._unsaved.add(letter.key)
         if reason:
             self._store.save_dead_letter(letter.key, letter.failed(reason))
         else:
@@ -278,6 +295,7 @@ class MqttUplink:
             "since_age_ms": (self._clock.now_us() - self.since_us) // 1000,
             "last_error": self.last_error or None,
             "connects": self.connects,
+            "unheard": self.unheard,
             **self.queue.counts(self._store.following),
         }
 

@@ -19,7 +19,6 @@ from tests.simulators.platform_process import running
 SMALL_LIMIT = 2600  # bytes of one message: a frame of 200 readings is 450, one of 1,700 is 3,500
 LARGE_READINGS = 1700
 FRAMES = 400
-LARGE = (151, 301)  # indexes, of one lane
 
 
 async def wait_until(is_true: Any, what: str, timeout_s: float = 30) -> None:
@@ -42,10 +41,11 @@ def is_settled(hub: HubProcess, dead: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("setting", "version"), [("message_size_limit", "5"), ("max_packet_size", "3.1.1")]
+    ("setting", "version", "large"),
+    [("message_size_limit", "5", (151, 301)), ("max_packet_size", "3.1.1", (151,))],
 )
 async def test_a_frame_too_large_for_the_broker_is_a_dead_letter_until_it_may_pass(
-    tmp_path: Path, setting: str, version: str
+    tmp_path: Path, setting: str, version: str, large: tuple[int, ...]
 ) -> None:
     """MQTT 5 says why in its answer; with MQTT 3.1.1 the broker ends the connection."""
     kept = ("persistence true", f"persistence_location {tmp_path}/")
@@ -55,40 +55,40 @@ async def test_a_frame_too_large_for_the_broker_is_a_dead_letter_until_it_may_pa
         async with Line("127.0.0.1", broker.port) as line:
             line.cut()
             with running_hub(tmp_path, to(line.port, version=version)) as hub:
-                await fill(hub)
+                await fill(hub, large)
                 line.restore()
-                await check_dead_letters(hub, platform.archive)
+                await check_dead_letters(hub, platform.archive, large)
                 broker.end()
                 broker.config.write_text(broker.config.read_text().replace(setting, "# "))
                 broker.start()
-                assert dead_letters(hub, "--retry").startswith(f"{len(LARGE)} dead letters")
+                assert dead_letters(hub, "--retry").startswith(f"{len(large)} dead letters")
                 await wait_until(lambda: is_settled(hub, 0), "that they pass")
                 await wait_until(lambda: len(arrivals_of(platform.archive)) == FRAMES, "arrival")
                 assert dead_letters(hub, "--json").strip() == "[]"
 
 
-async def fill(hub: HubProcess) -> None:
-    """Let a device send FRAMES frames, of which those of LARGE are large."""
+async def fill(hub: HubProcess, large: tuple[int, ...]) -> None:
+    """Let a device send FRAMES frames, of which those of these indexes are large."""
     device = device_of(hub)
     await device.open()
     for first in (0, FRAMES // 2):
         for index in range(first, first + FRAMES // 2):
-            size = LARGE_READINGS if index in LARGE else 200
+            size = LARGE_READINGS if index in large else 200
             device.write(device.make(LANE_STATE if index % 4 == 0 else LANE_WAVE, size=size))
         await device.wait_acknowledged()
     await device.close()
 
 
-async def check_dead_letters(hub: HubProcess, archive: Path) -> None:
+async def check_dead_letters(hub: HubProcess, archive: Path, large: tuple[int, ...]) -> None:
     """All but the large ones arrive; these are dead letters, also after a restart."""
-    await wait_until(lambda: is_settled(hub, len(LARGE)), "the dead letters")
-    await wait_until(lambda: len(arrivals_of(archive)) == FRAMES - len(LARGE), "arrival")
+    await wait_until(lambda: is_settled(hub, len(large)), "the dead letters")
+    await wait_until(lambda: len(arrivals_of(archive)) == FRAMES - len(large), "arrival")
     found = json.loads(dead_letters(hub, "--json"))
-    assert [(row["device"], row["index"]) for row in found] == [("river-1", one) for one in LARGE]
+    assert [(row["device"], row["index"]) for row in found] == [("river-1", one) for one in large]
     assert all(row["tries"] == 5 and row["reason"] for row in found)
     hub.end()
     hub.start()
-    await wait_until(lambda: is_settled(hub, len(LARGE)), "the dead letters after a restart")
+    await wait_until(lambda: is_settled(hub, len(large)), "the dead letters after a restart")
 
 
 async def test_a_broker_that_forbids_one_lane_gets_the_others_and_makes_no_dead_letters(
