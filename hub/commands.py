@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import os
 import secrets
 import sys
@@ -66,17 +65,19 @@ def run(
     json_ready: Annotated[
         bool, typer.Option("--json", help="Print one JSON line when devices may dial.")
     ] = False,
+    log_format: Annotated[
+        str, typer.Option(help="json, text, or auto: text on a terminal, else JSON.")
+    ] = "auto",
 ) -> None:
     """Run the hub until Ctrl-C or SIGTERM."""
     from hub.database import StoreError
+    from hub.logs import set_up as set_up_logs
     from hub.main import run as run_hub
 
+    if log_format not in ("auto", "json", "text"):
+        raise typer.BadParameter("Write json, text or auto.", param_hint="--log-format")
     loaded = configuration.load(config)
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    set_up_logs(log_format)
 
     async def main() -> None:
         ready: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
@@ -145,4 +146,4 @@ def _fetch(config: configuration.Config, path: str) -> dict[str, Any]:
 
 
 # Commands that stand in files of their own.
-from hub import dead_letter_commands, update_commands  # noqa: E402, F401
+from hub import dead_letter_commands, operation_commands, update_commands  # noqa: E402, F401

@@ -112,7 +112,10 @@ class Ingest:
     def refuse(self, reason: str, detail: str, who: str) -> None:
         """Count a refusal."""
         self.refused[reason] += 1
-        log.warning("refused %s: %s %s", who or "a connection", reason, detail[:64])
+        fields = {"event": "refused", "device": who, "reason": reason}
+        log.warning(
+            "refused %s: %s %s", who or "a connection", reason, detail[:64], extra=fields
+        )
 
     def _committed(self, group: Group) -> None:
         for peer, flat in group.waiting.items():

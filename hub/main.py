@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Any
 
+from hub import watchdog
 from hub.audit import Audit
 from hub.clock import Clock, HostClock
 from hub.commits import Commits
@@ -75,6 +76,7 @@ class Hub:
         )
         self.salvage = Salvage(self.store, verifier, self._needed_from)
         self._started_us = self.clock.now_us()
+        self.on_alive: Callable[[], None] = lambda: None  # once a second while all moves
         self._rates = _Rates(self.clock)
         self._connect()
 
@@ -138,10 +140,16 @@ class Hub:
         self.update.tick(now_us)
 
     async def tick_often(self) -> None:
-        """Call tick once a second."""
+        """Beat once a second."""
         while True:
             await asyncio.sleep(1)
-            self.tick()
+            self.beat()
+
+    def beat(self) -> None:
+        """Tick, and tell that the hub is alive if the writer's thread is, too."""
+        self.tick()
+        if not self.commits.is_stuck():
+            self.on_alive()
 
     # The page's source (hub.console.source.Source)
 
@@ -197,12 +205,19 @@ class _Rates:
         return round((count - before) / max(now - at, 1.0), 1)
 
 
-async def run(config: Config, ready: "asyncio.Future[tuple[int, int]] | None" = None) -> None:
+async def run(
+    config: Config,
+    ready: "asyncio.Future[tuple[int, int]] | None" = None,
+    notifier: watchdog.Notifier | None = None,
+) -> None:
     """Run the hub until SIGTERM or SIGINT.
 
     ready: gets the ports of devices and page when both are open. OSError where one cannot be had.
+    notifier: hears what systemd should; by default whom the environment names.
     """
+    notifier = notifier or watchdog.from_environment()
     hub = Hub(config)
+    hub.on_alive = lambda: notifier.tell(watchdog.ALIVE)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -221,12 +236,14 @@ async def run(config: Config, ready: "asyncio.Future[tuple[int, int]] | None" = 
         log.info("hub %s takes devices on %s:%d", config.id, address[0], port)
         if ready is not None:
             ready.set_result((port, page_port.result()))
+        notifier.tell(watchdog.READY)
         tasks = [loop.create_task(_kept(one.run, one.name)) for one in hub.uplinks]
         tasks.append(loop.create_task(_kept(hub.tick_often, "tick")))
         tasks.append(loop.create_task(_kept(hub.salvage.run, "salvage")))
         hub.store.on_damage.append(lambda reason: stop.set())
         page.add_done_callback(_page_ended)
         await stop.wait()
+        notifier.tell(watchdog.STOPPING)
         server.close()
         hub.ingest.stop()
         hub.watch.save()
@@ -241,7 +258,7 @@ async def run(config: Config, ready: "asyncio.Future[tuple[int, int]] | None" = 
         await hub.store.close()
     if hub.store.is_damaged:
         log.error("the store was found damaged; the hub begins a fresh one and goes on")
-        await run(config)
+        await run(config, notifier=notifier)
 
 
 def _page_ended(page: "asyncio.Task[None]") -> None:

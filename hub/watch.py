@@ -149,7 +149,9 @@ class Watch:
 
     def _changed(self, change: Change, now_us: int) -> None:
         log.info("mode %s%s: %s: %s", MODE_NAMES[change.mode], " (drill)" if change.drill else "",
-                 change.actor, change.reason)  # fmt: skip
+                 change.actor, change.reason,
+                 extra={"event": "mode", "mode": MODE_NAMES[change.mode], "drill": change.drill,
+                        "actor": change.actor, "reason": change.reason})  # fmt: skip
         self._set_us = now_us
         for callback in self.on_change:
             callback(change)
