@@ -97,9 +97,8 @@ class Hub:
         self.salvage.on_end = self._salvaged
 
     def _make_update(self) -> Update:
-        def note(actor: str, command: str, what: str, before: str, after: str) -> None:
-            utc_us = self.clock.utc_us()
-            self.audit.note(audit(utc_us, actor, command, what=what, before=before, after=after))
+        def note(actor: str, command: str, what: str, after: str) -> None:
+            self.audit.note(audit(self.clock.utc_us(), actor, command, what=what, after=after))
 
         row = self.config.tables["update"]
         return Update(

@@ -46,8 +46,8 @@ FOLDER = "update"
 ORDER = "order.json"
 FIRMWARE_NAME = "hinomi-agent "
 
-# (actor, command, what, before, after) into the audit log.
-Note = Callable[[str, str, str, str, str], None]
+# (actor, command, what, after) into the audit log.
+Note = Callable[[str, str, str, str], None]
 
 
 @dataclass
@@ -231,12 +231,13 @@ class Update:
         log.info("update %s of %s: %s %s", rollout.version, device, state, detail)
         if state in (HEALTHY, FAILED, PACKAGE):
             self._talks.pop(device, None)
-            self._note("hub", "update", device, rollout.version, f"{state} {detail}".strip())
+            after = f"{rollout.version} {state} {detail}".strip()
+            self._note("hub", "update", device, after)
         self._keep()
 
     def _say_stopped(self, rollout: Rollout) -> None:
         log.error("update %s stopped: %s", rollout.version, rollout.stopped)
-        self._note("hub", "update stop", rollout.version, "", rollout.stopped)
+        self._note("hub", "update stop", rollout.version, rollout.stopped)
 
     def _keep(self) -> None:
         if self.rollout is not None:
@@ -256,7 +257,7 @@ class Update:
                 self._resume(rollout)
                 words = f"{rollout.version} for {len(rollout.devices)} devices"
                 forced = " --force" if rollout.is_forced else ""
-                self._note(rollout.actor, "update start" + forced, rollout.file, "", words)
+                self._note(rollout.actor, "update start" + forced, rollout.file, words)
                 self._keep()
         except (OSError, ValueError, KeyError, TypeError, UnicodeError) as error:
             log.error("the order in %s cannot be read: %s", path, error)
@@ -265,7 +266,7 @@ class Update:
     def _stop(self, actor: str) -> None:
         if self.rollout is not None and not self.rollout.is_over():
             self.rollout.stopped = f"by {actor}"
-            self._note(actor, "update stop", self.rollout.version, "", self.rollout.stopped)
+            self._note(actor, "update stop", self.rollout.version, self.rollout.stopped)
             self._keep()
 
     def _resume(self, rollout: Rollout) -> None:
