@@ -154,6 +154,7 @@ DRIVER_ROWS = {
     "a02yyuw": (
         ("uart", _BUS, REQUIRED, "the number of a serial port"),
         ("height_mm", _ANY, REQUIRED, "height of the sensor above the datum in mm"),
+        ("window_ms", (0, 60_000), ABSENT, "0 to 60000; 0: the newest echo alone"),
         ("every_ms", (100, 86_400_000), ABSENT, "100 to 86400000"),
     ),
     "soil_moisture": (
@@ -198,6 +199,7 @@ DRIVER_ROWS = {
     "mb7389": (
         ("uart", _BUS, REQUIRED, "the number of a serial port"),
         ("height_mm", _ANY, REQUIRED, "height of the sensor above the datum in mm"),
+        ("window_ms", (0, 60_000), ABSENT, "0 to 60000; 0: the newest echo alone"),
         ("every_ms", (100, 86_400_000), ABSENT, "100 to 86400000"),
     ),
     "ds18b20": (

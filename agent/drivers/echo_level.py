@@ -1,11 +1,13 @@
 """What drivers of ultrasonic water level sensors share that talk by themselves on a serial port.
 
-The sensor looks down on the water, so level = height above the datum - distance.
+The sensor looks down on the water, so level = height above the datum - distance: of the newest
+echo in mm, or with window_ms of the echoes that agree in so long a window, in cm (agent.level).
 """
 
 from agent.drivers.errors import SensorError
 from agent.drivers.pace import Pace, spacing_of_rate
 from agent.drivers.uart_bytes import UartBytes
+from agent.level import SPACING_US, LevelWindow
 from protocols.portable import const
 
 TYPE_CHECKING = False
@@ -24,7 +26,7 @@ class EchoLevel:
     """One sensor on one serial port. A subclass's _take_byte() parses and calls _take_distance().
 
     settings: uart (number), height_mm (of the sensor's face above the datum, mm), every_ms
-    (spacing of the samples, 100 or more; default 1000).
+    (spacing of the samples, 100 or more; default 1000), window_ms (default 0: none).
     """
 
     channels = (("", "m", -3, 1),)
@@ -38,6 +40,10 @@ class EchoLevel:
         self._name = settings["name"]
         self._height_mm = settings["height_mm"]
         self._pace = Pace(settings.get("every_ms", 1000) * 1000)
+        window_ms = settings.get("window_ms", 0)
+        self._window = LevelWindow(window_ms * 1000) if window_ms else None
+        if self._window:
+            self.channels = (("", "m", -2, 1),)
         self._apply_spacing()
         self._bytes = UartBytes(board, settings, _BAUDRATE)
         self._on_byte = self._take_byte  # bound once: that costs heap
@@ -51,18 +57,42 @@ class EchoLevel:
         self._forget(self._board.clock.now_us())
 
     def read(self, out: "array[int]", now_us: int) -> int:
-        """Write the level in mm when one is due: of the newest echo, at most 3 s old.
+        """Write the level when one is due: of the newest echo, at most 3 s old, or of the window.
 
-        Returns 0 until the first echo. SensorError: 3 s without one.
+        Returns 0 until the first echo, or until the window is full. SensorError: 3 s without an
+        echo, or the echoes of the window are no water's.
         """
         self._receive(now_us)
         if now_us - self._echo_us > _SILENCE_US_MAX:
             raise self._silence()
-        if self._distance_mm == 0 or not self._pace.is_due(now_us):
+        if self._distance_mm == 0:
+            return 0
+        window = self._window
+        if window and self._echo_us == now_us:
+            window.add(self._distance_mm, now_us)
+        if not self._pace.is_due(now_us) or (window and not window.is_full()):
             return 0
         if self._pace.take(now_us):
             self.overflows += 1
+        if window:
+            return self._take_level(window, out, now_us)
         out[0] = self._height_mm - self._distance_mm
+        return 1
+
+    def _take_level(self, window: LevelWindow, out: "array[int]", now_us: int) -> int:
+        total, count = window.take(now_us)
+        if window.is_stuck:
+            raise SensorError(
+                self._name + ": the echo of the " + self.CHIP + " is stuck: it is no water's.",
+                "Look below the sensor for a branch, a web, ice or a dry bed.",
+            )
+        if not count:
+            raise SensorError(
+                self._name + ": the echoes of the " + self.CHIP + " do not agree.",
+                "Look below the sensor for what stands in its way, and for spray on its face.",
+            )
+        # In cm, rounded: (height - total / count) / 10.
+        out[0] = (self._height_mm * count - total + 5 * count) // (10 * count)
         return 1
 
     def self_test(self) -> bool:
@@ -81,7 +111,8 @@ class EchoLevel:
 
     def _apply_spacing(self) -> None:
         self.spacing_us = self._pace.spacing_us
-        self.poll_us = min(self.spacing_us, _POLL_US_MAX)
+        longest_us = SPACING_US if self._window else _POLL_US_MAX
+        self.poll_us = min(self.spacing_us, longest_us)
 
     def _forget(self, now_us: int) -> None:
         self._filled = 0  # bytes of the frame so far
@@ -90,6 +121,8 @@ class EchoLevel:
         self._frame_us = now_us
         self._echo_us = now_us
         self._pace.restart(self.spacing_us)
+        if self._window:
+            self._window.restart()
 
     def _receive(self, now_us: int) -> None:
         self._now_us = now_us

@@ -19,6 +19,5 @@ class Draw:
         return low + self.below(high - low + 1)
 
     def noise(self, sigma: int) -> int:
-        """Return about a normal number of that deviation: the sum of twelve even ones."""
-        total = sum([self.below(2 * sigma + 1) for _ in range(12)]) - 12 * sigma
-        return total // 2
+        """Return about a normal number of that deviation: the sum of three even ones."""
+        return sum([self.between(-sigma, sigma) for _ in range(3)])

@@ -36,24 +36,24 @@ def ground(draw: Draw, seconds: int, sigma: int, shift: int = 0) -> "list[tuple[
 
 def test_noise_is_no_onset_however_loud() -> None:
     for sigma in (0, 1, 30, 3000):
-        assert feed(detector(), ground(Draw(1), 120, sigma)) == []
+        assert feed(detector(), ground(Draw(1), 40, sigma)) == []
 
 
 def test_an_onset_is_found_within_a_second_and_ends() -> None:
     draw = Draw(2)
     for sigma in (1, 30, 1000):
         one = detector()
-        assert feed(one, ground(draw, 60, sigma)) == []
+        assert feed(one, ground(draw, 20, sigma)) == []
         found = feed(one, ground(draw, 2, 12 * sigma + 10))
         assert len(found) == 1 and found[0] < SECOND
         assert one.is_active() and one.ratio_percent() >= 150
-        feed(one, ground(draw, 30, sigma))
+        feed(one, ground(draw, 20, sigma))
         assert not one.is_active()
 
 
 def test_gravity_and_a_slow_tilt_are_no_motion() -> None:
     one = detector()
-    sets = ground(Draw(3), 300, 3)
+    sets = ground(Draw(3), 60, 3)
     tilted = [(x, y + index // 100, z) for index, (x, y, z) in enumerate(sets)]
     assert feed(one, tilted) == []
 
