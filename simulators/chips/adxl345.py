@@ -50,7 +50,7 @@ Axes = tuple[int, int, int]
 class Adxl345Chip(RegisterChip):
     """One ADXL345."""
 
-    rate_error_ppm_max = 50_000
+    rate_error_ppm_max = 50_000  # assumed: the data sheet gives no limit of the rate
 
     def __init__(
         self, clock: Any, signal: Any, seed: int = 0, options: dict[str, Any] | None = None

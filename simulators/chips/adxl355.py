@@ -53,7 +53,7 @@ WRITABLE = {
 
 
 class Adxl355Chip(Chip):
-    """One ADXL355. Its own oscillator is off by up to 4 %; external sync replaces it.
+    """One ADXL355. Its own oscillator is off by up to 4 % (assumed); external sync replaces it.
 
     options: "bias" (False): True gives the piece its own 0 g offset, which would else spoil the
     play-back of a record. "delay" (as "noise"): whether the filter delays the signal;

@@ -2,7 +2,9 @@
 
 Modelled: power-up sequence, reset, rates, gain, regulator, cycle-ready flag that clears on reading
 the result, offset calibration with its error flag, gain and offset registers, saturation, noise.
-Not modelled: second channel, temperature sensor, gain calibration, I2C streaming.
+Not modelled: second channel, temperature sensor, gain calibration, I2C streaming. Noise and offset
+are typical figures (section 7.5), growing with the root of the rate; no limit of the RC oscillator
+is known here: 4 % is assumed.
 
 Signal: strain (m/m). The code is ratiometric: strain * gauge factor * arms / 4 * gain / 0.5 *
 2^23.
