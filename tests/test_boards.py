@@ -86,5 +86,5 @@ def test_an_unknown_profile_names_those_there_are() -> None:
 def test_the_demonstration_only_changes_what_it_says() -> None:
     real, demo = Config(config_of("river-gauge")), Config(config_of("river-gauge", demo=True))
     assert real.policy.rule(0, "level").pace == {"every_ms": 600_000, "window_ms": 20_000}
-    assert demo.policy.rule(0, "level").pace == {"every_ms": 2000}
+    assert demo.policy.rule(0, "level").pace == {"every_ms": 2000, "window_ms": 0}
     assert demo.sensors[0].settings == real.sensors[0].settings
