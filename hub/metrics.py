@@ -94,6 +94,8 @@ UPLINK_ROWS = (
         "evicted"),
     Row("hinomi_uplink_dead_lettered_frames", COUNTER, "Frames that it would not take.",
         "dead_lettered"),
+    Row("hinomi_uplink_unheard_frames", COUNTER,
+        "Frames that its broker took while nobody listened to them.", "unheard"),
     Row("hinomi_uplink_live_frames", GAUGE, "Frames of now that wait for it.", "live"),
     Row("hinomi_uplink_backlog_frames", GAUGE, "Frames from before that wait for it.",
         "backlog"),

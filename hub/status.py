@@ -6,15 +6,18 @@ from rich.console import Console
 from rich.table import Table
 
 MODE_STYLES = {"normal": "green", "watch": "yellow", "disaster": "bold red"}
+CLOCK_STYLES = {"synchronised": "green", "unsynchronised": "yellow", "implausible": "bold red"}
 
 
 def render(state: dict[str, Any], console: Console | None = None) -> None:
     """Print mode, devices, uplinks and refusals. state: the page's snapshot."""
     out = console or Console()
     hub, mode, store = state["hub"], state["mode"], state["store"]
+    out.print(f"{hub['id']} {hub['version']}, boot {hub['boot']}, up {hub['uptime_s']} s")
+    style = CLOCK_STYLES[hub["utc_quality"]]
+    out.print(f"clock [{style}]{hub['utc_quality']}[/], set {hub['clock_jumps']} times")
     style = MODE_STYLES[mode["mode"]]
     drill = " DRILL" if mode["drill"] else ""
-    out.print(f"{hub['id']} {hub['version']}, boot {hub['boot']}, up {hub['uptime_s']} s")
     out.print(f"mode [{style}]{mode['mode']}{drill}[/] {mode['actor']} {mode['reason']}")
     out.print(devices_table(state["devices"]))
     out.print(uplinks_table(state["uplinks"]))

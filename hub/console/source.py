@@ -29,7 +29,9 @@ class Source(Protocol):
         Ages are in ms on a monotonic clock, at the moment of the call; None where nothing
         ever came. `utc_us` are the hub's own idea of UTC, microseconds since 1970.
 
-            {"hub": {"id", "version", "boot", "uptime_s", "utc_us"},
+            {"hub": {"id", "version", "boot", "uptime_s", "utc_us",
+                     "utc_quality": "implausible" | "unsynchronised" | "synchronised",
+                     "clock_steps": count, "clock_jumps": count of those of 0.5 s or more},
              "mode": {"mode": "normal" | "watch" | "disaster", "drill": bool,
                       "since_utc_us", "reason", "actor"},
              "devices": [{"device", "kind": "bridge" | "river" | "slope" | "home" | other,

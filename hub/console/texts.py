@@ -13,6 +13,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "other_language": ("English", "日本語"),
     "hub": ("ハブ", "Hub"),
     "hub_time": ("ハブの時刻", "Hub time"),
+    "clock_unsynchronised": ("時刻は同期されていません", "Clock not synchronised"),
+    "clock_implausible": ("時刻が正しくありません", "Clock is wrong"),
     "no_script": (
         "このページの表示には JavaScript が必要です。ブラウザの設定をご確認ください。",
         "This page needs JavaScript. Please check your browser's settings.",

@@ -148,6 +148,7 @@ def test_page_shows_mode_devices_and_chart(hub: MadeUpHub, browser: Browser) -> 
     screen.until(f"({DRAWN_PIXELS})() > 5000")
     assert screen.text("#mode-word") == "災害" and screen.text("#mode-other") == "DISASTER"
     assert "訓練 / DRILL" in screen.text("#mode")
+    assert screen.text("#hub-clock") == "時刻は同期されていません"
     assert screen.page.locator(".device").count() == 12
     assert "水位" in screen.text("#devices") and "千曲川 1 番" in screen.text("#devices")
     assert "11,862" in screen.text("#uplinks") and "切れています" in screen.text("#uplinks")
@@ -165,6 +166,7 @@ def test_page_marks_itself_stale_when_the_hub_dies_and_recovers_by_itself(
     screen = Screen(browser, locale="en")
     screen.page.goto(hub.url)
     screen.wait(LIVE)
+    assert screen.page.locator("#hub-clock").is_hidden(), "the clock is synchronised"
     value = screen.page.locator(".readings .value").first
     decoration = "element => getComputedStyle(element).textDecorationLine"
     assert value.evaluate(decoration) == "none"

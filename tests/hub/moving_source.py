@@ -43,6 +43,7 @@ class MovingSource:
         self.refused: dict[str, int] = {"unknown_device": 3, "wrong_key": 1}
         self.snapshots_count = 0
         self.fails = False
+        self.utc_quality = "unsynchronised" if mode == "drill" else "synchronised"
         self.started_utc_us = utc_us() - 900_000_000
 
     def snapshot(self) -> dict[str, Any]:
@@ -58,6 +59,9 @@ class MovingSource:
                 "boot": 3,
                 "uptime_s": 4211,
                 "utc_us": utc_us(),
+                "utc_quality": self.utc_quality,
+                "clock_steps": 0,
+                "clock_jumps": 0,
             },
             "mode": {
                 "mode": "disaster" if cut else self.mode,

@@ -12,18 +12,19 @@ from protocols.cose import DeviceKeys
 from tests.real_parts import REPOSITORY
 
 HUB = "hub-1"
-KEYS = {
-    name: DeviceKeys(name, name.encode().ljust(32, b".")) for name in ("river-1", "home-1", HUB)
-}
+NAMES = ("river-1", "home-1", HUB)
+KEYS = {name: DeviceKeys(name, name.encode().ljust(32, b".")) for name in NAMES}
 WAIT_S = 10
 
 
 class Running:
-    """A platform process; `archive` is its directory."""
+    """A platform process; `archive` is its directory. more: devices beside NAMES."""
 
-    def __init__(self, directory: Path, *options: str) -> None:
+    def __init__(self, directory: Path, *options: str, more: tuple[str, ...] = ()) -> None:
         keys = directory / "keys.json"
-        keys.write_text(json.dumps({name: one.up_key().hex() for name, one in KEYS.items()}))
+        made = {name: DeviceKeys(name, name.encode().ljust(32, b".")) for name in more}
+        all_keys = {**KEYS, **made}
+        keys.write_text(json.dumps({name: one.up_key().hex() for name, one in all_keys.items()}))
         self.archive = directory / "archive"
         self.process = subprocess.Popen(
             [
@@ -53,9 +54,9 @@ class Running:
 
 
 @contextmanager
-def running(directory: Path, *options: str) -> Iterator[Running]:
-    """Run a platform that is gone when the block ends."""
-    platform = Running(directory, *options)
+def running(directory: Path, *options: str, more: tuple[str, ...] = ()) -> Iterator[Running]:
+    """Run a platform that is gone when the block ends. more: devices beside NAMES."""
+    platform = Running(directory, *options, more=more)
     try:
         yield platform
     finally:

@@ -40,6 +40,11 @@ export function drawStatus(status, elapsedMs, onChannel) {
 function drawHub(hub) {
   setText(byId("hub-name"), `${text("hub")} ${hub.id} ${hub.version}`);
   setText(byId("hub-time"), clockText(hub.utc_us / 1000));
+  const badge = byId("hub-clock");
+  badge.hidden = !hub.utc_quality || hub.utc_quality === "synchronised";
+  if (badge.hidden) return;
+  setData(badge, "quality", hub.utc_quality);
+  setText(badge, text(`clock_${hub.utc_quality}`));
 }
 
 function drawMode(mode, nowMs) {
