@@ -173,3 +173,17 @@ def test_a_torn_mark_counts_as_not_set_and_is_set_again() -> None:
         slot = Slots(board.flashes).both[1]
         assert slot.is_marked(TRIAL) and not slot.is_marked(TRIAL + 1)
         assert not slot.is_marked(HEALTHY)
+
+
+def test_a_torn_rejection_is_made_up_for() -> None:
+    for point in range(17):
+        board = Board()
+        fill(Slots(board.flashes, 0), 1)
+        for _ in range(TRIALS_MAX):
+            started(board.flashes)
+        board.flashes[1].cut_after(point)
+        try:
+            Slots(board.flashes).choose()
+        except PowerCut:
+            pass
+        assert started(board.flashes) == 0 and Slots(board.flashes).both[1].is_marked(REJECTED)

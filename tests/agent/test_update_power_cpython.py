@@ -2,9 +2,10 @@
 
 import asyncio
 
+from protocols.vocabulary import RESULT_FAILED
 from simulators.storage import PowerCut
 from tests.agent.test_update import whole
-from tests.agent.update_bench import Board, HandHub, running
+from tests.agent.update_bench import OLD_RELEASE, Board, HandHub, running
 
 
 async def until_cut(board: Board) -> None:
@@ -32,3 +33,19 @@ async def test_a_power_cut_at_any_byte_of_the_fetch_leaves_the_old_image_running
             await running(board, whole)
             board.restart()
             assert board.chosen == 1
+
+
+async def test_a_power_cut_between_good_and_the_counter_is_made_up_for_at_the_next_start() -> None:
+    board = Board()
+    await running(board, whole)
+    board.restart()
+    board.log_flash.cut_after(3)
+    try:
+        board.update.acknowledged()
+    except PowerCut:
+        pass
+    board.log_flash.power_on()
+    board.restart()
+    assert board.chosen == 1 and not board.update.is_on_trial
+    status, detail = await running(board, lambda hub: hub.offer(OLD_RELEASE))
+    assert (status, detail) == (RESULT_FAILED, "counter 1 is below 2")
