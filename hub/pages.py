@@ -62,6 +62,7 @@ class Pages:
         self._main = main
         self._log = log
         self.count = len(main) // PAGE_SIZE
+        self._last = max([self.count + 1, *log.images])
         self.is_log_whole = log.is_whole
 
     def leaves(self, kinds: tuple[int, ...], pages_max: int | None = None) -> Iterator[Page]:
@@ -90,27 +91,35 @@ class Pages:
                 yield self._log.data[at : at + PAGE_SIZE]
 
     def payloads(self, cell: Cell) -> Iterator[bytes]:
-        """Yield what the row may be, likeliest first, each but the last perhaps cut short.
+        """Yield what the row may be: by the file's overflow pages, then by the log's newest."""
+        yield self.payload(cell, prefers_log=False)
+        if cell.overflow:
+            yield self.payload(cell, prefers_log=True)
 
-        By the file's overflow pages, by the log's newest, by those that follow one another.
+    def payload(
+        self, cell: Cell, *, prefers_log: bool, disbelieved: frozenset[int] = frozenset()
+    ) -> bytes:
+        """Return the row's bytes; zeros for a page that is not there.
+
+        disbelieved: places in the chain of overflow pages whose pointer to the next is wrong.
+        After such a one, and a missing one, the page next to it is taken: so most were written.
         """
-        if not cell.overflow:
-            yield cell.local
-            return
-        for is_chained, prefers_log in ((True, False), (True, True), (False, False)):
-            yield self._payload(cell, is_chained, prefers_log)
-
-    def _payload(self, cell: Cell, is_chained: bool, prefers_log: bool) -> bytes:
         parts, missing, number = [cell.local], cell.size - len(cell.local), cell.overflow
+        place = 0
         while missing > 0:
-            page = self._page(number, prefers_log)
-            if page is None:
-                break
+            page = self._page(number, prefers_log) or bytes(PAGE_SIZE)
             parts.append(bytes(page[4 : 4 + min(missing, _OVERFLOW_SIZE)]))
             missing -= _OVERFLOW_SIZE
             following = int.from_bytes(page[:4], "big")
-            number = following if is_chained else number + 1
+            is_believed = place not in disbelieved and 1 < following <= self._last
+            number = following if is_believed else number + 1
+            place += 1
         return b"".join(parts)
+
+    @staticmethod
+    def place_of(cell: Cell, at: int) -> int:
+        """Return the place in the chain of overflow pages of a row's byte; -1: in the leaf."""
+        return (at - len(cell.local)) // _OVERFLOW_SIZE if at >= len(cell.local) else -1
 
     def _page(self, number: int, prefers_log: bool) -> Page | None:
         images = self._log.images.get(number)

@@ -1,4 +1,4 @@
-"""Frames out of damage: from a store that was put aside, and from one chunk found damaged.
+"""Frames out of a damaged store that was put aside.
 
 A chunk whose checksum fits comes over as it is, at the numbers that it had. Of another one the
 frames are tried one by one: each carries its own authentication code. A frame that does not check
@@ -16,6 +16,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from hub.chunks import CHUNK_SIZE_MAX, PREFIXES, Chunk
@@ -29,13 +30,13 @@ from hub.remains import LANE_SHIFT, is_chunk
 from hub.store import Store
 from protocols.cose import DeviceKeys, sender_of
 from protocols.errors import RemoteProtocolError
-from protocols.limits import FRAME_SIZE_MAX
 from protocols.ranges import Ranges
 from protocols.vocabulary import GAP_STORE_DAMAGED, LANES
 
 log = logging.getLogger(__name__)
 
 BATCH_SIZE_MAX = 1 << 20  # of frames in one commit, so that live data waits a few milliseconds
+TRIES_MAX = 64  # ways to read one damaged row
 GAPS_MAX = 1000  # entries of the ledger for one damage; the last one then spans the rest
 _COUNT_MAX = CHUNK_SIZE_MAX  # frames of a chunk: none is shorter than a byte
 _HEAD = b"\xd1\x84"  # how each frame begins (protocols.cose)
@@ -73,17 +74,27 @@ def cut(chunk: Chunk, is_genuine: IsGenuine) -> list[Chunk]:
     """
     first, count, blob = chunk
     runs: list[list[bytes]] = [[]]
-    at = 0
-    while at + 2 <= len(blob):
-        size = blob[at] << 8 | blob[at + 1]
-        frame = blob[at + 2 : at + 2 + size]
-        if 0 < size <= FRAME_SIZE_MAX and len(frame) == size and is_genuine(frame):
+    taken: set[bytes] = set()  # a page written in the wrong place may repeat some
+    for at, end, is_good in _regions(blob, is_genuine):
+        frame = blob[at + 2 : end]
+        if is_good and frame not in taken:
+            taken.add(frame)
             runs[-1].append(frame)
-            at += 2 + size
-            continue
-        at = _next(blob, at, is_genuine)
-        runs.append([])
+        else:
+            runs.append([])
     return _numbered(first, count, runs)
+
+
+def _regions(blob: bytes, is_genuine: IsGenuine) -> Iterator[tuple[int, int, bool]]:
+    """Yield (from, up to, whether it is a genuine frame with its length) over all of a blob."""
+    at = 0
+    while at < len(blob):
+        end = at + 2 + int.from_bytes(blob[at : at + 2], "big")
+        is_good = at + 2 < end <= len(blob) and is_genuine(blob[at + 2 : end])
+        if not is_good:
+            end = _next(blob, at, is_genuine)
+        yield at, end, is_good
+        at = end
 
 
 def _next(blob: bytes, at: int, is_genuine: IsGenuine) -> int:
@@ -98,13 +109,12 @@ def _next(blob: bytes, at: int, is_genuine: IsGenuine) -> int:
 
 
 def _numbered(first: int, count: int, runs: list[list[bytes]]) -> list[Chunk]:
-    found = sum(map(len, runs))
-    holes = len(runs) - 1
-    spare = max(count - found - holes, 0)  # more bad frames than holes: they go to the last hole
+    bad = max(count - sum(map(len, runs)), 0)
     chunks = []
     for at, run in enumerate(runs):
-        if at:
-            first += 1 + (spare if at == holes else 0)
+        if at:  # a hole: of one frame as far as we know, and the last of all that are missing
+            size = bad if at == len(runs) - 1 else min(bad, 1)
+            first, bad = first + size, bad - size
         if run:
             blob = b"".join(part for frame in run for part in (PREFIXES[len(frame)], frame))
             chunks.append((first, len(run), blob))
@@ -113,11 +123,12 @@ def _numbered(first: int, count: int, runs: list[list[bytes]]) -> list[Chunk]:
 
 
 def read_chunks(
-    pages: Pages, is_wanted: Callable[[int, int], bool], is_genuine: IsGenuine
+    pages: Pages, is_wanted: Callable[[int, int], bool], belongs: Callable[[int, bytes], bool]
 ) -> Iterator[Piece]:
     """Yield the chunks that can be found, all whole ones first.
 
-    is_wanted(lane, first): asked anew before the work for each.
+    is_wanted(lane, first): asked anew before the work for each. belongs(lane, frame): whether a
+    frame found in a damaged chunk is genuine and no copy of another.
     """
     damaged: list[Cell] = []
     for page in pages.leaves((TABLE_LEAF,)):
@@ -132,10 +143,62 @@ def read_chunks(
     for cell in damaged:
         lane, first = _place(cell)
         if is_wanted(lane, first):
-            rows = [columns(payload) or [] for payload in pages.payloads(cell)]
-            tries = [cut((first, row[1], row[2]), is_genuine) for row in rows if _is_row(row)]
-            best = max(tries, key=lambda chunks: sum(one[1] for one in chunks), default=[])
+            best = max(
+                (
+                    _frames_of(pages, cell, prefers_log, partial(belongs, lane))
+                    for prefers_log in (False, True)
+                ),
+                key=lambda chunks: sum(one[1] for one in chunks),
+            )
             yield from ((lane, chunk) for chunk in best)
+
+
+def _frames_of(pages: Pages, cell: Cell, prefers_log: bool, is_genuine: IsGenuine) -> list[Chunk]:
+    """Return the genuine frames of a damaged row.
+
+    Where frames are bad the pointer on their page, or on the one before, may be: it is left out of
+    account, and stays so where that finds more frames.
+    """
+    best, bad = _tried(pages, cell, (prefers_log, frozenset()), is_genuine)
+    disbelieved: frozenset[int] = frozenset()
+    tried = {disbelieved}
+    more = _suspects(bad)
+    while more and len(tried) < TRIES_MAX:
+        without = disbelieved | more.pop(0)
+        if without in tried:
+            continue
+        tried.add(without)
+        found, bad = _tried(pages, cell, (prefers_log, without), is_genuine)
+        if sum(one[1] for one in found) > sum(one[1] for one in best):
+            best, disbelieved, more = found, without, _suspects(bad)
+    return best
+
+
+def _suspects(bad: list[tuple[int, int]]) -> list[frozenset[int]]:
+    """Return pointers that may be wrong. bad: first and last place of each bad part."""
+    found = []
+    for first, last in bad:
+        found += [frozenset((first,)), frozenset((first - 1,))]
+        found.append(frozenset(range(first - 1, last + 1)))
+    return found
+
+
+def _tried(
+    pages: Pages, cell: Cell, how: tuple[bool, frozenset[int]], is_genuine: IsGenuine
+) -> tuple[list[Chunk], list[tuple[int, int]]]:
+    """Return the frames that a way to read the row gives, and the places of the bad parts."""
+    payload = pages.payload(cell, prefers_log=how[0], disbelieved=how[1])
+    row = columns(payload) or []
+    if not _is_row(row):
+        return [], []
+    blob = row[2]
+    start = payload.find(blob[:64])
+    bad = [
+        (pages.place_of(cell, start + at), pages.place_of(cell, start + end - 1))
+        for at, end, is_good in _regions(blob, is_genuine)
+        if not is_good
+    ]
+    return cut((_place(cell)[1], row[1], blob), is_genuine), bad
 
 
 def _place(cell: Cell) -> tuple[int, int]:
@@ -191,7 +254,7 @@ class Outcome:
 
 
 class Salvage:
-    """Brings over what the quarantine holds, and mends chunks that are found damaged.
+    """Brings over what the quarantine holds.
 
     floor(lane): the first number that somebody still needs. on_end: gets the outcome.
     """
@@ -200,11 +263,11 @@ class Salvage:
         self._store = store
         self._is_genuine = is_genuine
         self._floor = floor
-        self._mended: set[tuple[int, int]] = set()
+        self._known: dict[tuple[str, int], Ranges] = {}
+        self._found: list[tuple[str, int, int]] = []  # of the batch under way
         self._committed = asyncio.Event()
         self._last: Removal | None = None
         store.on_commit.append(self._hear)
-        store.on_damaged_chunk = self.mend
         store.is_whole = lambda chunk: cut(chunk, is_genuine) == [chunk]
         self.on_end: Callable[[Outcome], None] = lambda outcome: None
         self.utc_us: Callable[[], int] = lambda: 0
@@ -255,12 +318,13 @@ class Salvage:
             is_near = floors[lane] - _COUNT_MAX < first < following[lane]
             return is_near and first not in done[lane]
 
-        for lane, chunk in read_chunks(pages, is_wanted, self._is_genuine):
+        for lane, chunk in read_chunks(pages, is_wanted, self._belongs):
             first, count, blob = chunk
             end = first + count
             if not floors[lane] < end <= following[lane] or end - 1 in done[lane]:
                 continue
             done[lane].add_range(first, end)
+            self._note(blob)
             batch.append((lane, chunk))
             size += len(blob)
             if size >= BATCH_SIZE_MAX:
@@ -272,9 +336,9 @@ class Salvage:
     async def _restore(self, batch: list[Piece], is_seen_whole: bool) -> int:
         """Put chunks into the store, wait for the commit; return how many frames they are."""
         if not is_seen_whole:
-            found = await asyncio.to_thread(_identities, [chunk for _, chunk in batch])
-            for device, (boot, index, _) in found:
+            for device, boot, index in self._found:
                 self._store.note_seen(device, boot, index)
+        self._found.clear()
         self._committed.clear()
         for lane in LANES:
             chunks = [chunk for one, chunk in batch if one == lane]
@@ -285,6 +349,30 @@ class Salvage:
         count = sum(chunk[1] for _, chunk in batch)
         self._store.counters["salvaged"] += count
         return count
+
+    def _belongs(self, lane: int, frame: bytes) -> bool:
+        if not self._is_genuine(frame):
+            return False
+        try:
+            device, (boot, index, own_lane) = identity_of(frame)
+        except RemoteProtocolError:
+            return False
+        ranges = self._known.get((device, boot))
+        return lane == own_lane and not (ranges and index in ranges)
+
+    def _note(self, blob: bytes) -> None:
+        """Note whose frames come over: no copy of one is taken after it."""
+        at = 0
+        while at + 2 <= len(blob):
+            end = at + 2 + int.from_bytes(blob[at : at + 2], "big")
+            try:
+                device, (boot, index, _) = identity_of(blob[at + 2 : end])
+            except RemoteProtocolError:
+                pass
+            else:
+                self._known.setdefault((device, boot), Ranges()).add(index)
+                self._found.append((device, boot, index))
+            at = end
 
     def _hear(self, group: Group) -> None:
         if any(one is self._last for one in group.removals):
@@ -312,37 +400,3 @@ class Salvage:
                 detail=detail)
             for lane, first, end in named
         ]  # fmt: skip
-
-    def mend(self, lane: int, chunk: Chunk) -> None:
-        """Put the genuine frames of a damaged chunk in its place. To be called on the loop."""
-        first, count, _ = chunk
-        if (lane, first) in self._mended:
-            return
-        self._mended.add((lane, first))
-        kept = cut(chunk, self._is_genuine)
-        there = Ranges()
-        there.add_range(0, first)
-        for start, length, _ in kept:
-            there.add_range(start, start + length)
-        runs = there.missing(first + count)
-        lost = sum(high - low for low, high in runs)
-        log.error("lane %d: frames %d..%d were damaged in the store, %d of them are lost",
-                  lane, first, first + count, lost)  # fmt: skip
-        missing = [(lane, low, high) for low, high in runs]
-        self._store.group.ledger += self._entries(missing, "found damaged when it was read")
-        self._store.remove(Removal(lane, [first], kept, runs, "damaged"))
-
-
-def _identities(chunks: list[Chunk]) -> list[tuple[str, tuple[int, int, int]]]:
-    """Return the identities of all frames that have one."""
-    found = []
-    for _, _, blob in chunks:
-        at = 0
-        while at + 2 <= len(blob):
-            size = blob[at] << 8 | blob[at + 1]
-            try:
-                found.append(identity_of(blob[at + 2 : at + 2 + size]))
-            except RemoteProtocolError:
-                pass
-            at += 2 + size
-    return found
