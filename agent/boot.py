@@ -3,8 +3,8 @@
 It lies as /main.py on the file system of the board, with the few modules that it needs below
 /boot (boards/image.py makes both), and no update ever touches these. /wiring.json names the slots.
 
-An image on trial that has not been found good after TRIAL_MS is restarted, whatever it does
-meanwhile; so is one that raises. After three such starts the slots give the old image again.
+An image on trial that has not been found good after TRIAL_MS gives way to the old one, whatever it
+does meanwhile. One that raises is started again, and gives way after three starts.
 """
 
 import sys
@@ -36,7 +36,7 @@ def main() -> None:
     slots = Slots([open_flash(table) for table in tables])
     number = slots.choose()
     if number is None:
-        print("no slot holds a whole image; write one with `hinomi board flash`")
+        print("no slot holds a whole image: flash this board anew")
         return
     slot = slots.both[number]
     guard = _guard(slot)
@@ -73,7 +73,7 @@ def _guard(slot: Slot) -> "Any":
         timer = machine.Timer(0)
 
     def end(_: "Any") -> None:
-        if not slot.is_good():
+        if slot.reject():
             machine.reset()
 
     timer.init(period=TRIAL_MS, mode=machine.Timer.ONE_SHOT, callback=end)

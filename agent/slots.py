@@ -11,7 +11,7 @@ Theory of operation. NOR flash sets bits back only by the sector, so each fact i
 own that goes from FF to 00 once, in this order:
 
     begun --ARMED--> trial (a TRIAL mark at each start, at most TRIALS_MAX) --HEALTHY--> good
-                                                        \\--REJECTED, or no trials left--> bad
+                                             \\--REJECTED: TRIAL_MS over, or no trials left--> bad
 
 A mark that a power cut left half done counts as not set, and is set again. The slot with the
 highest generation that is good, or armed with trials left, is started, if the hash of its image
@@ -110,6 +110,13 @@ class Slot:
     def is_judged(self) -> bool:
         """Tell whether its trial is over, either way."""
         return self.is_marked(HEALTHY) or self.is_marked(REJECTED)
+
+    def reject(self) -> bool:
+        """TRIAL_MS of operation are over; return whether the image was not found good by then."""
+        if not self.is_on_trial():
+            return False
+        self.mark(REJECTED)
+        return True
 
     def is_good(self) -> bool:
         """Tell whether the hub has acknowledged a frame of it."""

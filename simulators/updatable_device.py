@@ -80,7 +80,7 @@ class UpdatableDevice(VirtualDevice):
         """Wait for the end of the image; restart one that crashes or is not found good in time."""
         if slot.is_on_trial():
             await asyncio.wait({job}, timeout=self.trial_s)
-            if not job.done() and not slot.is_good():
+            if not job.done() and slot.reject():
                 self.board.reset()
         try:
             await job

@@ -72,6 +72,18 @@ def test_an_armed_image_has_three_trials_then_the_old_one_is_back() -> None:
     assert Slots(board.flashes).both[1].is_marked(REJECTED)
 
 
+def test_an_image_whose_time_is_over_gives_way_at_once() -> None:
+    board = Board()
+    fill(Slots(board.flashes, 0), 1)
+    slots = Slots(board.flashes)
+    assert slots.choose() == 1 and slots.both[1].reject() and not slots.both[1].reject()
+    assert started(board.flashes) == 0
+    fill(Slots(board.flashes, 0), 1)
+    slots = Slots(board.flashes)
+    assert slots.choose() == 1 and slots.accept() and not slots.both[1].reject()
+    assert started(board.flashes) == 1
+
+
 def test_an_accepted_image_stays() -> None:
     board = Board()
     fill(Slots(board.flashes, 0), 1)

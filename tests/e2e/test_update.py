@@ -156,7 +156,7 @@ async def test_a_fleet_is_updated_though_hub_and_boards_lose_power(
 async def test_a_bad_image_stops_at_the_first_device_which_goes_back(tmp_path: Path) -> None:
     names = FLEET[:3]
     with hub_of(tmp_path, names) as hub:
-        async with fleet(hub, names, trial_s=2.0) as devices:
+        async with fleet(hub, names, trial_s=3.0) as devices:
             await online(hub, names)
             for number, start in enumerate((CRASHES, DEAF)):
                 began = time.monotonic()
@@ -169,7 +169,7 @@ async def test_a_bad_image_stops_at_the_first_device_which_goes_back(tmp_path: P
                 assert sorted(states(state).values()) == ["failed", "waiting", "waiting"]
                 print(f"{version} stopped after {time.monotonic() - began:.1f} s", file=sys.stderr)
             tried = [device for device in devices.values() if len(device.starts) > 1]
-            assert [device.starts for device in tried] == [[0, 1, 1, 1, 0, 1, 1, 1, 0]]
+            assert [device.starts for device in tried] == [[0, 1, 1, 1, 0, 1, 0]]
             for device in devices.values():
                 assert device.agent is not None and device.agent.update.version == "0.1.0"
             code, output = await order(hub, "status", "--follow", "--json")
