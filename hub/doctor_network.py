@@ -16,6 +16,7 @@ from hub.diagnosis import FAIL, OK, WARN, Finding
 
 BROKER_TIMEOUT_S = 5.0
 OWN_TIMEOUT_S = 3.0
+PASSWORD = "HINOMI_UPLINK_PASSWORD"
 
 
 def check_ports(config: Config, *, is_running: bool) -> Iterator[Finding]:
@@ -116,14 +117,28 @@ def check_uplinks(config: Config) -> Iterator[Finding]:
         )
     for settings in config.uplinks:
         where = f"{settings['name']} ({settings['host']}:{settings['port']})"
-        reason, remedy = _try_broker(config.id, settings)
+        reason, remedy = _try_broker(config.id, settings, _password(config))
         if reason:
             yield Finding("uplink", FAIL, (f"{where}: {reason}", f"{where}: {reason}"), remedy)
         else:
             yield Finding("uplink", OK, (f"{where} に入れます", f"{where} lets the hub in"))
 
 
-def _try_broker(hub_id: str, settings: dict[str, Any]) -> tuple[str, tuple[str, str]]:
+def _password(config: Config) -> str | None:
+    """Return the uplinks' password: of the environment, else of hub.env, as the service has it."""
+    found = os.environ.get(PASSWORD)
+    file = config.folder / "hub.env"
+    if found is None and file.exists():
+        rows = [line.partition("=") for line in file.read_text().splitlines()]
+        found = next(
+            (value.strip().strip("\"'") for name, _, value in rows if name == PASSWORD), None
+        )
+    return found
+
+
+def _try_broker(
+    hub_id: str, settings: dict[str, Any], password: str | None
+) -> tuple[str, tuple[str, str]]:
     """Dial and log in under another name than the hub's; return what failed and its remedy."""
     is_five = settings["version"] == "5"
     answers: list[ReasonCode] = []
@@ -135,7 +150,7 @@ def _try_broker(hub_id: str, settings: dict[str, Any]) -> tuple[str, tuple[str, 
     one.on_connect = lambda client, data, flags, code, properties: answers.append(code)
     one.connect_timeout = BROKER_TIMEOUT_S
     if settings["user"]:
-        one.username_pw_set(settings["user"], os.environ.get("HINOMI_UPLINK_PASSWORD"))
+        one.username_pw_set(settings["user"], password)
     try:
         one.connect(settings["host"], settings["port"], keepalive=10)
         for _ in range(int(BROKER_TIMEOUT_S / 0.1)):

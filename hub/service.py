@@ -30,6 +30,8 @@ def unit(config: Path, hub_id: str, user: str = USER, *, python: str = sys.execu
         "id": hub_id,
         "config": quoted(str(config.resolve())),
         "folder": quoted(str(folder)),
+        # The one setting here that takes a path as it is.
+        "environment": str(folder / "hub.env").replace("%", "%%"),
         "python": quoted(python),
         "user": user,
         # Its folder or its program is in somebody's home: that much must be seen.

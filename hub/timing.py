@@ -26,6 +26,7 @@ KNOWN_SAVE_US = 600_000_000
 # A clock that is set again and again must not fill the store with devices' records.
 REPEAT_JUMP_US_MIN = 10_000_000
 TELL_JUMP_US_MIN = 600_000_000
+KEPT = {"utc_offset_us", "clock_boot_first"}  # in meta, beside clock_run
 
 
 class Timing:
@@ -53,7 +54,7 @@ class Timing:
         """Take over what was known of devices; tell whether UTC is not as it was then."""
         store = self._store
         rows = store.load_clocks(run)
-        if not run or store.meta.get("clock_run") != run:
+        if not run or store.meta.get("clock_run") != run or not KEPT <= store.meta.keys():
             store.save_meta("clock_run", run)
             store.save_meta("clock_boot_first", self._sender.boot)
             return False
@@ -92,7 +93,9 @@ class Timing:
         step_us = self.time.watch()
         if step_us or self.time.quality != self._quality:
             self._quality = self.time.quality
-            log.info("UTC is %s, set by %d ms", UTC_QUALITY_NAMES[self._quality], step_us // 1000)
+            quality = UTC_QUALITY_NAMES[self._quality]
+            fields = {"event": "utc", "quality": quality, "step_ms": step_us // 1000}
+            log.info("UTC is %s, set by %d ms", quality, step_us // 1000, extra=fields)
             self._save_offset()
             self._say_own(now_us, self._first_boot)
         if abs(step_us) >= JUMP_US_MIN:

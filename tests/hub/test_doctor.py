@@ -167,6 +167,9 @@ def test_a_broker_is_asked_with_the_hubs_password(
         path = installed(tmp_path / "hub", values)
         monkeypatch.setenv("HINOMI_UPLINK_PASSWORD", "right")
         assert only(path, "uplink").state == OK
+        monkeypatch.delenv("HINOMI_UPLINK_PASSWORD")
+        (tmp_path / "hub/hub.env").write_text('HINOMI_UPLINK_PASSWORD="right"\n')
+        assert only(path, "uplink").state == OK, "as the service has it"
         monkeypatch.setenv("HINOMI_UPLINK_PASSWORD", "wrong")
         one = only(path, "uplink")
         assert one.state == FAIL and "HINOMI_UPLINK_PASSWORD" in one.remedy[0]

@@ -1,5 +1,6 @@
 """Jumps of the hub's clock: what it says about time stays right, or is made right again."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -155,6 +156,19 @@ async def test_a_restart_with_nothing_new_says_nothing_about_earlier_boots(tmp_p
     async with town.hub():
         pass
     assert town.own == [1, 2, 3, 1, 2, 3, 4]
+
+
+async def test_a_store_that_lost_part_of_what_was_kept_begins_anew(tmp_path: Path) -> None:
+    town = Town(tmp_path, HandClock())
+    async with town.hub():
+        pass
+    with sqlite3.connect(tmp_path / "hub.sqlite") as db:
+        db.execute("DELETE FROM meta WHERE key = 'utc_offset_us'")
+    db.close()
+    async with town.hub() as timing:
+        town.pass_time(timing, 5)
+    assert town.own == [1, 2]
+    assert town.error_us(3 * S) <= ERROR_US_MAX
 
 
 async def test_no_more_earlier_boots_are_corrected_than_the_limit(tmp_path: Path) -> None:
