@@ -24,18 +24,20 @@ def main() -> int:
     )
     parser.add_argument("--fault", type=float, default=15.0, help="seconds between faults")
     parser.add_argument("--size", type=int, default=64, help="MiB of the hub's store")
+    parser.add_argument("--exchange", type=int, default=10, help="seconds between time exchanges")
     parser.add_argument("--outage", action="store_true", help="no platform until the end")
     parser.add_argument("--break", dest="broken", choices=sorted(BY_NAME), default="",
                         help="play a hub that breaks a promise")  # fmt: skip
+    parser.add_argument("--progress", action="store_true", help="say on stderr how far it is")
     parser.add_argument("--trace", type=Path, help="write every event to this file")
     given = parser.parse_args()
     logging.disable(logging.ERROR)  # what goes wrong here is meant to
     for seed in range(given.seed, given.seed + given.worlds):
         plan = Plan(seed, given.hours, given.devices, given.every, given.fault, given.outage,
-                    given.size, given.broken)  # fmt: skip
+                    given.size, given.exchange, given.broken)  # fmt: skip
         world = World(plan, keep_trace=given.trace is not None)
-        if sys.stderr.isatty():
-            world.on_progress = lambda share: print(f"\r{share:4.0%}", end="", file=sys.stderr)
+        if given.progress:
+            world.on_progress = lambda share: print(f"{share:.2%}", file=sys.stderr, flush=True)
         try:
             print(json.dumps(world.run()), flush=True)
         except BaseException:

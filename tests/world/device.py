@@ -218,7 +218,7 @@ class Device:
                 lane = LANES[number % len(LANES)]
                 number += 1
                 count = READINGS.get(lane, READINGS_ELSE)
-                values = [self.chance.randrange(1000) for _ in range(count)]
+                values = list(self.chance.randbytes(count))
                 series = Series("level", "m", (-3, 1), now_us, spacing_ns=10**6, values=values)
                 sealer.append_batch(lane, [series], False)
                 self.framed += 1

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hub.ingest
 from protocols.cose import DeviceKeys
+from protocols.limits import TIME_EXCHANGE_INTERVAL_MS
 from tests.world import faults
 from tests.world.breaks import BY_NAME
 from tests.world.device import Device
@@ -35,7 +37,9 @@ class Plan:
     """What a world is to be.
 
     every_s: a device's pace of frames. fault_s: mean time between faults. outage: the line to the
-    platform is dead for all the hours. broken: a name of tests.world.breaks.
+    platform is dead for all the hours. exchange_s: how often the hub asks a device for its time,
+    which is most of what a large town says in a quiet hour; below the 30 s of silence that end a
+    session. broken: a name of tests.world.breaks.
     """
 
     seed: int
@@ -45,13 +49,14 @@ class Plan:
     fault_s: float = 15.0
     outage: bool = False
     size_max_mib: int = 64
+    exchange_s: int = TIME_EXCHANGE_INTERVAL_MS // 1000
     broken: str = ""
 
     def command(self) -> str:
         """Return the command that plays this world again."""
         words = f"python -m tests.world --seed {self.seed} --hours {self.hours:g}"
         words += f" --devices {self.devices} --every {self.every_s:g} --fault {self.fault_s:g}"
-        words += f" --size {self.size_max_mib}"
+        words += f" --size {self.size_max_mib} --exchange {self.exchange_s}"
         words += " --outage" if self.outage else ""
         return words + (f" --break {self.broken}" if self.broken else "")
 
@@ -73,6 +78,7 @@ class World:
         self.network = Network(self.loop, self._fork())
         self.platform = Platform(self.loop, self.observer, self._fork())
         with_uplinks_to(self.platform)
+        vars(hub.ingest)["TIME_EXCHANGE_INTERVAL_MS"] = plan.exchange_s * 1000
         self._folder = _folder_for(plan.seed)
         self.hub = WorldHub(
             self._folder, secrets, self.observer, platform=self.platform, network=self.network,
