@@ -40,10 +40,8 @@ bench: $(READY_TO_TEST) $(ASSETS) debian-packages ## measure; prints a table, wr
 	@mkdir -p build
 	$(BIN)/python -m tests.bench $(ARGS)
 
-soak: $(READY_TO_TEST) ## play the demo for an hour and judge it (ARGS="--seconds 86400"); break each driver
-	@mkdir -p build
-	$(BIN)/python -m tests.mutate --limit 40 --report build/mutants.json
-	$(BIN)/hinomi demo --headless --seconds 3600 --report build/soak.json $(ARGS)
+soak: $(READY_TO_TEST) debian-packages ## play the long tiers, hours (ARGS="--part kills"); writes build/soak.json
+	$(BIN)/python -m tests.soak $(ARGS)
 
 assets: $(ASSETS) ## fetch the page's chart library and the MicroPython interpreter
 
@@ -55,7 +53,7 @@ distclean: clean ## remove .venv as well
 	rm -rf .venv
 
 debian-packages:
-	@scripts/install_debian_packages.sh mosquitto chromium systemd/systemd-analyze
+	@scripts/install_debian_packages.sh mosquitto chromium systemd/systemd-analyze g++
 
 $(READY_TO_RUN): pyproject.toml scripts/make_venv.sh
 	@scripts/make_venv.sh "$(PYTHON)" .
