@@ -42,3 +42,10 @@ def test_rate_becomes_a_spacing_within_limits() -> None:
             assert False
         except ValueError as error:
             assert "1..10000" in str(error)
+
+
+def test_a_poll_may_come_early_by_20_ms_and_no_more() -> None:
+    pace = Pace(1_000_000)
+    assert pace.is_due(0) and pace.take(0) == 0
+    assert not pace.is_due(979_999)
+    assert pace.is_due(980_000)
