@@ -36,7 +36,8 @@ from protocols.vocabulary import GAP_STORE_DAMAGED, LANES
 log = logging.getLogger(__name__)
 
 BATCH_SIZE_MAX = 1 << 20  # of frames in one commit, so that live data waits a few milliseconds
-TRIES_MAX = 64  # ways to read one damaged row
+TRIES_MAX = 24  # ways to read one damaged row
+IMAGES_MAX = 8  # the newest of a damaged row that are tried
 GAPS_MAX = 1000  # entries of the ledger for one damage; the last one then spans the rest
 _COUNT_MAX = CHUNK_SIZE_MAX  # frames of a chunk: none is shorter than a byte
 _HEAD = b"\xd1\x84"  # how each frame begins (protocols.cose)
@@ -130,26 +131,25 @@ def read_chunks(
     is_wanted(lane, first): asked anew before the work for each. belongs(lane, frame): whether a
     frame found in a damaged chunk is genuine and no copy of another.
     """
-    damaged: list[Cell] = []
+    damaged: dict[tuple[int, int], list[Cell]] = {}  # older images of a leaf too
     for page in pages.leaves((TABLE_LEAF,)):
         for cell in cells(page):
             if not _is_like_chunk(cell) or not is_wanted(*_place(cell)):
                 continue
             whole = _whole(pages, cell)
             if whole is None:
-                damaged.append(cell)
+                damaged.setdefault(_place(cell), []).append(cell)
             else:
                 yield whole
-    for cell in damaged:
-        lane, first = _place(cell)
+    for (lane, first), images in damaged.items():
         if is_wanted(lane, first):
-            best = max(
-                (
-                    _frames_of(pages, cell, prefers_log, partial(belongs, lane))
-                    for prefers_log in (False, True)
-                ),
-                key=lambda chunks: sum(one[1] for one in chunks),
-            )
+            is_genuine = partial(belongs, lane)
+            found = [
+                _frames_of(pages, cell, prefers_log, is_genuine)
+                for cell in list(dict.fromkeys(images))[-IMAGES_MAX:]
+                for prefers_log in (False, True)
+            ]
+            best = max(found, key=lambda chunks: sum(one[1] for one in chunks))
             yield from ((lane, chunk) for chunk in best)
 
 
