@@ -46,8 +46,18 @@ _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _SUFFIXES = ("", "-wal", "-shm")
 
 
+class Damage(sqlite3.DatabaseError):
+    """What SQLite read is not what was written.
+
+    It is not mended in place: where a chain of pages leads elsewhere, a deletion would free what
+    belongs to another row.
+    """
+
+
 def is_damage(error: BaseException) -> bool:
     """Tell whether an error says that the database itself is damaged."""
+    if isinstance(error, Damage):
+        return True
     code = getattr(error, "sqlite_errorcode", None)
     return isinstance(error, sqlite3.Error) and code is not None and code & 0xFF in _CORRUPT
 
