@@ -74,7 +74,9 @@ def compile_module(name: str, architecture: str, *, machine_code: bool = True) -
         source, target = Path(folder, "source.py"), Path(folder, "target.mpy")
         source.write_text(text, encoding="utf-8")
         shown = str(path.relative_to(SOURCES))
-        options = [*OPTIONS, f"-march={architecture}", "-s", shown, "-o", str(target)]
+        options = [*OPTIONS, "-s", shown, "-o", str(target)]
+        if machine_code:
+            options.append(f"-march={architecture}")
         done = subprocess.run([_compiler(), *options, str(source)], capture_output=True, text=True)
         if done.returncode:
             raise BuildError(f"{shown} does not compile: {done.stderr.strip()}")

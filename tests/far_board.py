@@ -12,6 +12,10 @@ from array import array
 from collections.abc import Iterator
 from typing import Any
 
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
+
 from agent.drivers.errors import SensorError
 from simulators.board import PowerLost, SimBoard
 from tests.real_parts import REPOSITORY, need
@@ -136,6 +140,10 @@ class Hardware:
     def _adc(self, pin: int) -> int:
         return self.board.adc(pin - ADC_PIN_FIRST).read_u16()
 
+    def _aes_cbc(self, key: str, iv: str, data: str) -> str:
+        secret = Cipher(AES(bytes.fromhex(key)), CBC(bytes.fromhex(iv))).encryptor()
+        return secret.update(bytes.fromhex(data)).hex()
+
     def _pwm(self, number: int, rate_mhz: int) -> None:
         self.board.pwm(number, rate_mhz)
 
@@ -143,8 +151,9 @@ class Hardware:
 class Interpreter:
     """One MicroPython process; it is kept, for it takes a while to start."""
 
-    def __init__(self) -> None:
-        command = [need("node"), "tests/micropython/serve.mjs", need("micropython")]
+    def __init__(self, *arguments: str) -> None:
+        """arguments: of serve.mjs, after the interpreter."""
+        command = [need("node"), "tests/micropython/serve.mjs", need("micropython"), *arguments]
         self._process = subprocess.Popen(
             command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

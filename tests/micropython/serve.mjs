@@ -1,8 +1,9 @@
 // A real MicroPython interpreter (the WebAssembly build, under Node) that works for another process.
 //
-//   node tests/micropython/serve.mjs MICROPYTHON_MJS
+//   node tests/micropython/serve.mjs MICROPYTHON_MJS [MODULE [SOURCES [HEAP_KIB]]]
 //
-// tests/micropython/board/far_side.py runs on it. What that says to the module `far_line` goes out as
+// MODULE of tests/micropython/board (far_side) runs on it, with the packages agent and protocols of the
+// folder SOURCES (the repository). What that says to the module `far_line` goes out as
 // one line on stdout; the next line from stdin is the answer. Ends with stdin.
 
 import { readdirSync, readFileSync, readSync, writeSync } from "node:fs";
@@ -11,6 +12,9 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const REPOSITORY = path.resolve(HERE, "../..");
+const module = process.argv[3] ?? "far_side";
+const sources = process.argv[4] ?? REPOSITORY;
+const heapKib = Number(process.argv[5] ?? 2048);
 const { loadMicroPython } = await import(pathToFileURL(path.resolve(process.argv[2])));
 
 const chunk = Buffer.alloc(65536);
@@ -34,18 +38,30 @@ function copy(fs, from, to) {
   for (const entry of readdirSync(from, { withFileTypes: true })) {
     const source = path.join(from, entry.name);
     if (entry.isDirectory()) copy(fs, source, `${to}/${entry.name}`);
-    else if (entry.name.endsWith(".py")) fs.writeFile(`${to}/${entry.name}`, readFileSync(source));
+    else if (/\.m?py$/.test(entry.name)) fs.writeFile(`${to}/${entry.name}`, readFileSync(source));
   }
 }
 
 const micropython = await loadMicroPython({
-  heapsize: 2 * 1024 * 1024,
+  heapsize: heapKib * 1024,
   stdout: (line) => console.error(line),
   stderr: (line) => console.error(line),
 });
 for (const folder of ["protocols", "agent"]) {
-  copy(micropython.FS, path.join(REPOSITORY, folder), `/${folder}`);
+  copy(micropython.FS, path.join(sources, folder), `/${folder}`);
 }
 copy(micropython.FS, path.join(HERE, "board"), "/tests/micropython/board");
 micropython.registerJsModule("far_line", { exchange });
-micropython.runPython('import sys\nsys.path.insert(0, "/")\nfrom tests.micropython.board.far_side import serve\nserve()');
+micropython.runPython(`
+import sys
+sys.path.insert(0, "/")
+import tests.micropython.board.${module} as served
+handle = getattr(served, "handle", None)
+serve = getattr(served, "serve", None)
+`);
+const handle = micropython.globals.get("handle");
+if (handle) {
+  // Every command on its own: this interpreter collects garbage only when no Python is running.
+  for (let line = exchange('{"ready": "micropython"}'); ; line = exchange(handle(line)));
+}
+micropython.globals.get("serve")();

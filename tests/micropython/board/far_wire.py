@@ -36,17 +36,19 @@ class Tape:
 
     def __init__(self) -> None:
         self.is_playing = False
+        self._is_noting = False
         self._answers: list[Any] = []
         self._at = 0
 
     def record(self) -> None:
         """Forget all answers; note the next ones."""
         self._answers = []
-        self.is_playing = False
+        self._is_noting = True
 
     def play(self) -> None:
         """Give the noted answers again, from the first."""
         self._at = 0
+        self._is_noting = False
         self.is_playing = True
 
     def stop(self) -> None:
@@ -54,8 +56,9 @@ class Tape:
         self.is_playing = False
 
     def note(self, answer: "Any") -> "Any":
-        """Note an answer; return it."""
-        self._answers.append(answer)
+        """Note an answer, where that is asked for; return it."""
+        if self._is_noting:
+            self._answers.append(answer)
         return answer
 
     def next(self) -> "Any":
