@@ -3,7 +3,8 @@
 import ast
 
 from agent.drivers import DRIVERS
-from tests.mutate import EVERY_PAIR, files_of, mutants_of
+from tests.mutate import EVERY_PAIR, SHARED, file_of, files_of, mutants_of, reasons_of
+from tests.sources import REPOSITORY
 
 CODE = '''"""Docstring with 1 and 2."""
 
@@ -42,3 +43,10 @@ def test_every_driver_has_tests_of_its_own_beside_the_table() -> None:
     for driver in DRIVERS:
         *own, table = files_of(driver)
         assert own and table == EVERY_PAIR
+
+
+def test_every_explained_line_is_still_there() -> None:
+    for driver in [*DRIVERS, *SHARED]:
+        text = (REPOSITORY / file_of(driver)).read_text(encoding="utf-8")
+        lines = {line.strip() for line in text.splitlines()}
+        assert {code for _, code in reasons_of(driver)} <= lines
