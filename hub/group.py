@@ -54,6 +54,8 @@ class Group:
     size: int = 0
     # (device, boot, block of indexes) with new ones -> that block as it was before, packed.
     touched: dict[tuple[str, int, int], bytes] = field(default_factory=dict)
+    # (device, boot) -> the block of those that was touched last: most often the next one's too.
+    newest: dict[tuple[str, int], int] = field(default_factory=dict)
     # Who wants to hear of it: an object with committed(group) and failed(reason); value: (boot,
     # index) flat.
     waiting: dict[Any, list[int]] = field(default_factory=dict)

@@ -119,10 +119,15 @@ class Store:
     def append(self, device: str, identity: Identity, frame: bytes) -> bool:
         """Take a verified frame into the current group; False when it was accepted before."""
         boot, index, lane = identity
-        if not self.note_seen(device, boot, index):
+        group = self._group
+        key = (device, boot)
+        if group.newest.get(key) == index >> BLOCK_SHIFT:
+            is_new = self.seen[key].add(index)
+        else:
+            is_new = self.note_seen(device, boot, index)
+        if not is_new:
             self.counters["duplicates"] += 1
             return False
-        group = self._group
         size = len(frame)
         group.pieces[lane] += (PREFIXES[size], frame)
         group.size += size
@@ -134,14 +139,14 @@ class Store:
         ranges = self.seen.get(key)
         if ranges is None:
             ranges = self.seen[key] = Ranges()
-        touched = self._group.touched
-        block = (device, boot, index >> BLOCK_SHIFT)
-        if block in touched:
-            return ranges.add(index)
-        before = pack_block(ranges, block[2])
+        group = self._group
+        number = index >> BLOCK_SHIFT
+        block = (device, boot, number)
+        before = b"" if block in group.touched else pack_block(ranges, number)
         if not ranges.add(index):
             return False
-        touched[block] = before
+        group.touched.setdefault(block, before)
+        group.newest[key] = number
         return True
 
     def append_own(self, device: str, identity: Identity, frame: bytes) -> None:
