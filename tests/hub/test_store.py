@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hub.database import StoreError
+from hub.database import SAVE_SEEN, StoreError
+from hub.group import Job
+from hub.seen import BLOCK_COUNT, pack, unpack
 from hub.sender import HubSender
 from hub.store import OWN_MAX, Group, Store
 from protocols.framing import Splitter
@@ -133,6 +135,40 @@ async def test_frames_with_many_holes_between_them_survive_a_restart(tmp_path: P
         assert len(store.seen["river-1", 1].flat) == 10000
         assert not store.append("river-1", (1, 4444, LANE_STATE), b"frame")
         assert store.append("river-1", (1, 4445, LANE_STATE), b"frame")
+
+
+async def test_what_a_commit_writes_does_not_grow_with_the_pieces_of_a_boot(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as store:
+        for index in range(0, 100_000, 2):
+            store.append("river-1", (1, index, LANE_STATE), b"frame")
+        await store.wait_idle()
+        written: list[int] = []
+        commit = store._commit
+
+        def counted(job: Job) -> None:
+            written.append(sum(len(row[3]) for row in job.seen))
+            commit(job)
+
+        store._commit = counted
+        for index in (100_000, 55_555, 1):
+            store.append("river-1", (1, index, LANE_STATE), b"frame")
+            await store.wait_idle()
+        assert len(written) == 3 and max(written) <= 8 * BLOCK_COUNT
+
+
+async def test_a_boot_of_version_1_is_cut_into_blocks_at_the_next_start(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        flat = [0, 10_000, 20_000, 20_001]
+        store._db.execute(SAVE_SEEN, ("river-1", 1, 0, pack(flat)))
+    for _ in range(2):
+        async with opened(tmp_path) as store:
+            assert store.seen["river-1", 1].flat == flat
+            query = "SELECT block, ranges FROM seen ORDER BY block"
+            rows = [(block, unpack(ranges)) for block, ranges in store._db.execute(query)]
+            assert rows == [(0, [0, 4096]), (1, [4096, 8192]), (2, [8192, 10_000]),
+                            (4, [20_000, 20_001])]  # fmt: skip
 
 
 async def test_a_second_hub_cannot_open_the_same_store(tmp_path: Path) -> None:
