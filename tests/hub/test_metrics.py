@@ -2,6 +2,7 @@
 
 import json
 import re
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from hub.main import Hub
 from hub.metrics import DEVICE_ROWS, ROWS, UPLINK_ROWS, exposed
 from hub.store import Store
 from tests.hub.hand_clock import HandClock, S
+from tests.hub.hub_process import running_hub
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 # Numbers of the status that are no metric of their own: parts of others, or another word for one.
@@ -108,6 +110,19 @@ async def test_the_strict_parser_of_openmetrics_takes_it(tmp_path: Path) -> None
     body, media_type = exposed(await made(tmp_path), OPENMETRICS)
     assert media_type.startswith("application/openmetrics-text")
     assert len(list(parse_openmetrics(body.decode()))) > 40  # type: ignore[no-untyped-call]
+
+
+def test_a_running_hub_answers_a_scrape(tmp_path: Path) -> None:
+    with running_hub(tmp_path) as hub:
+        url = f"http://127.0.0.1:{hub.ports['console']}/metrics"
+        request = urllib.request.Request(url, headers={"accept": OPENMETRICS})
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            assert answer.headers["content-type"].startswith("application/openmetrics-text")
+            families = list(parse_openmetrics(answer.read().decode()))  # type: ignore[no-untyped-call]
+        state = hub.status()
+    values = {sample.name: sample.value for one in families for sample in one.samples}
+    assert values["hinomi_store_limit_bytes"] == state["store"]["size_max"]
+    assert values["hinomi_hub_boots_total"] == state["hub"]["boot"] == 1
 
 
 def test_names_have_base_units() -> None:
