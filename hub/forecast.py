@@ -11,12 +11,11 @@ from bisect import bisect_right
 from collections import deque
 
 SAMPLE_US = 10_000_000
-RECENT_US = 300_000_000
+RECENT_US = 900_000_000  # boards report every ten minutes at least
 SLOT_US = 600_000_000
 DAY_SLOTS = 144
 HOUR_SLOTS = 6
 HOURS_MAX = 8760.0  # a year: beyond it no one plans
-SLOTS_MAX = int(HOURS_MAX) * HOUR_SLOTS
 # Within this factor the last minutes may differ from the day before by chance.
 USUAL = 1.6
 POINTS_MAX = 2048
@@ -117,8 +116,8 @@ class Forecast:
             last = slots[-HOUR_SLOTS:]
             usual = sum(last) // len(last) if last else recent
             return [_scaled(usual, recent, usual)] * DAY_SLOTS
-        # The oldest slots are the next ones, a day ago; the newest is about now.
-        usual = (slots[-1] + slots[0]) // 2
+        # The oldest slots are a day ago, and so what comes next.
+        usual = (slots[0] + slots[1]) // 2
         return [_scaled(one, recent, usual) for one in slots]
 
 
@@ -130,18 +129,14 @@ def _scaled(value: int, recent: int, usual: int) -> int:
 
 
 def _hours(coming: list[int], outflow: int, left: int) -> float | None:
-    a_day = sum(one - outflow for one in coming)
-    if a_day > 0:
-        days = max(
-            0, left // a_day - 1
-        )  # the last ones slot by slot: within a day it goes up and down
-    else:
-        days = 0
+    a_day = sum(coming) - outflow * DAY_SLOTS
+    # Whole days at once, but for the last ones: within a day it goes up and down.
+    days = max(0, left // a_day - 1) if a_day > 0 else 0
     left -= days * a_day
-    at = days * DAY_SLOTS
     for number in range(2 * DAY_SLOTS):
         gain = coming[number % DAY_SLOTS] - outflow
         if gain >= left:
-            return min(HOURS_MAX, round((at + number + left / gain) / HOUR_SLOTS, 2))
+            slots = days * DAY_SLOTS + number + left / gain
+            return min(HOURS_MAX, round(slots / HOUR_SLOTS, 2))
         left -= gain
-    return None if a_day <= 0 else HOURS_MAX
+    return HOURS_MAX if a_day > 0 else None
