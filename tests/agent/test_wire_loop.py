@@ -136,3 +136,7 @@ def test_wiring_that_cannot_be_is_refused() -> None:
     assert "either adc or pin" in refusal(adc=1, pin=2)
     assert "intact_u16" in refusal(adc=1, intact_u16=50_000)
     assert "intact_u16" in refusal(adc=1, intact_u16=16_382)
+
+
+def test_readings_are_the_numbers_of_the_page() -> None:
+    assert (INTACT, CUT, SHORT) == (0, 1, 2)
