@@ -47,7 +47,8 @@ class Source(Protocol):
                           "last_error": str | None}],
              "ingest": {"connections", "frames_per_s", "readings_per_s", "accepted",
                         "duplicates", "refused": {reason: count}},
-             "store": {"bytes", "size_max", "frames", "failure": str, "" or missing if it writes},
+             "store": {"bytes", "size_max", "frames", "failure": str, "" or missing if it writes,
+                       "hours_to_full": float, None or missing while it does not fill},
              "alerts": [{"id", "utc_us", "level": "info" | "watch" | "warning" | "emergency",
                          "kind", "text_ja", "text_en", "drill": bool}]}
 

@@ -141,6 +141,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "refused_overloaded": ("保存が追いつかない", "Storage overloaded"),
     "store": ("保存容量", "Storage"),
     "store_used": ("{} 中 {} 使用", "{1} of {0} used"),
+    "store_hours": ("約 {} 時間で満杯", "full in about {} hours"),
     "store_failure": (
         "保存できません（{}）。機器は送り直すためデータを持ち続けています。",
         "Cannot store: {}. The devices keep their data to send it again.",

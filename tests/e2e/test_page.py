@@ -152,6 +152,7 @@ def test_page_shows_mode_devices_and_chart(hub: MadeUpHub, browser: Browser) -> 
     assert screen.page.locator(".device").count() == 12
     assert "水位" in screen.text("#devices") and "千曲川 1 番" in screen.text("#devices")
     assert "11,862" in screen.text("#uplinks") and "切れています" in screen.text("#uplinks")
+    assert "約 31 時間で満杯" in screen.text("#store-word")
     assert screen.page.locator("#alerts li").count() == 4
     assert screen.page.locator("tr[data-current=false]").count() == 6, "the silent node's"
     assert "正常" in screen.text(".kind:last-child .device")

@@ -80,7 +80,12 @@ class MovingSource:
                 "duplicates": 12,
                 "refused": dict(self.refused),
             },
-            "store": {"bytes": 84_300_000, "size_max": 2_000_000_000, "frames": 160_311},
+            "store": {
+                "bytes": 84_300_000,
+                "size_max": 2_000_000_000,
+                "frames": 160_311,
+                "hours_to_full": 31.4 if cut else None,
+            },
             "alerts": self._alerts() if self.mode != "normal" else [],
         }
 

@@ -260,5 +260,8 @@ function drawIngest(status) {
   followFacts(byId("refused"), refused.map(([key, number]) => [reason(key), count(number)]));
   setText(byId("store-failure"), store.failure ? text("store_failure", store.failure) : "");
   setBar(byId("store-bar"), store.bytes / store.size_max);
-  setText(byId("store-word"), text("store_used", bytesText(store.size_max), bytesText(store.bytes)));
+  const used = text("store_used", bytesText(store.size_max), bytesText(store.bytes));
+  const hours = store.hours_to_full ?? null; // null: it does not fill
+  const parts = hours === null ? [used] : [used, text("store_hours", count(Math.round(hours)))];
+  setText(byId("store-word"), parts.join(" · "));
 }
