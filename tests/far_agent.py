@@ -2,6 +2,7 @@
 
 from typing import Any, Protocol
 
+from boards.build import modules_of
 from boards.profiles import make_config, read_device
 from simulators import chips
 from simulators.board import SimBoard
@@ -25,6 +26,7 @@ class World:
 
     def __init__(self, profile: str, seed: int) -> None:
         self.clock = HandClock(7 * SECOND_US)
+        self.profile = profile
         self.table = config_of(profile)
         made = []
         for position, row in enumerate(read_device(profile)["sensors"]):
@@ -61,13 +63,18 @@ class NearSide:
 
 
 class FarSide:
-    """The agent's core on MicroPython. arguments: of serve.mjs, after the module."""
+    """The agent's core on MicroPython. arguments: of serve.mjs, after the module.
+
+    code_size: heap in bytes that the modules of the profile take, imported from files.
+    """
 
     def __init__(self, world: World, *arguments: str) -> None:
         self.world = world
         self._interpreter = Interpreter("far_agent", *arguments)
         self._interpreter.hardware = Hardware(world.board)
         self._heap_before = self._heap()
+        self._do("load", modules_of(world.profile))
+        self.code_size = self.heap()
         self._do("begin", WIRING, world.table)
 
     def run_due(self) -> tuple[int, int]:

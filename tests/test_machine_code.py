@@ -32,7 +32,7 @@ def test_every_marked_loop_of_a_module_is_machine_code() -> None:
 def test_a_profile_is_built_whole_and_carries_no_other_driver(profile: str) -> None:
     modules = modules_of(profile)
     assert {"agent", "agent.main", "agent.hal.on_micropython", "protocols.cose"} <= set(modules)
-    assert ("agent.drivers.adxl355" in modules) == (profile in ("bridge-node", "slope-node"))
+    assert ("agent.drivers.adxl355" in modules) == (profile not in ("river-gauge", "home-node"))
     assert not any(name.startswith("agent.drivers.ld2410") for name in modules)
     files = build(profile)
     assert sum(map(len, files.values())) <= 120 * 1024

@@ -37,13 +37,16 @@ class Device:
     def __init__(self) -> None:
         self._core: Any = None
 
+    def load(self, modules: "list[str]") -> None:
+        """Import the modules of a profile."""
+        for name in modules:
+            __import__(name)
+
     def begin(self, wiring: "dict[str, Any]", table: "dict[str, Any]") -> None:
-        """Start the agent, with all that a board has in its heap beside the core."""
-        import agent.main
+        """Start the agent."""
         from agent.hal.on_micropython import MicropythonBoard
         from tests.micropython.board.agent_core import AgentCore
 
-        assert agent.main
         self._core = AgentCore(MicropythonBoard(wiring), table, "/log.bin")
 
     def run_due(self) -> "list[int]":

@@ -2,6 +2,7 @@
 
 import asyncio  # before `time` is replaced: its own clock has no part in this
 import sys
+import time as real_time
 from array import array
 
 import micropython
@@ -102,6 +103,56 @@ class Device:
         micropython.heap_unlock()
         tape.stop()
         return expected, count, asked
+
+    def time_wave(self, blocks: int, rounds: int) -> float:
+        """Return the microseconds of an axis's sample, from the bytes of a FIFO to a column.
+
+        Blocks of 16 samples of three axes, as an ADXL355 at 100 Hz has them at each poll.
+        """
+        from agent.drivers.adxl355 import unpack_sets
+
+        ring = Ring(3, 16 * blocks)
+        raw = bytearray(1 + 9 * 32)
+        for entry in range(0, 96, 3):
+            raw[3 * entry + 3] = 1
+        block = array("i", bytes(4 * 96))
+        out = bytearray(4000)
+        began_us = real_time.ticks_us()  # type: ignore[attr-defined]
+        for _ in range(rounds):
+            for _ in range(blocks):
+                unpack_sets(raw, block, 16, 8)
+                ring.append(block, 16)
+            for axis in range(3):
+                ring.column(axis, 16 * blocks, 0).pack_into(out, 0)
+        spent_us: int = real_time.ticks_diff(real_time.ticks_us(), began_us)  # type: ignore[attr-defined]
+        return spent_us / (48 * blocks * rounds)
+
+    def time_slow(self, readings: int, rounds: int) -> float:
+        """Return the microseconds of a slow reading: poll, note its time, and its part of a frame.
+
+        readings: of one batch; rounds: batches.
+        """
+        from agent.sampler import Sampler
+        from agent.sealer import Sealer
+        from agent.sensor import Sensor
+        from protocols.cose import DeviceKeys
+        from tests.micropython.board.slow_parts import Kept, Slow, config
+
+        checked = config()
+        kept: Any = Kept()
+        sealer = Sealer(DeviceKeys("device-1", bytes(32)), kept, 1, bytes)
+        sensor = Sensor(self.board, checked.sensors[0], kept, Slow)
+        sampler = Sampler([sensor], checked.policy, sealer)
+        sampler.follow(0, 0)
+        began_us = real_time.ticks_us()  # type: ignore[attr-defined]
+        now_us = 0
+        for _ in range(rounds):
+            for _ in range(readings):
+                now_us = sampler.run_due(now_us)
+            sampler.flush(now_us)
+        spent_us: int = real_time.ticks_diff(real_time.ticks_us(), began_us)  # type: ignore[attr-defined]
+        assert kept.count == rounds
+        return spent_us / (readings * rounds)
 
     def edge(self, number: int) -> None:
         fake_machine.Pin.handlers[number]()
