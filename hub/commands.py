@@ -146,4 +146,9 @@ def _fetch(config: configuration.Config, path: str) -> dict[str, Any]:
 
 
 # Commands that stand in files of their own.
-from hub import dead_letter_commands, operation_commands, update_commands  # noqa: E402, F401
+from hub import (  # noqa: E402
+    dead_letter_commands,  # noqa: F401
+    keeping_commands,  # noqa: F401
+    operation_commands,  # noqa: F401
+    update_commands,  # noqa: F401
+)

@@ -174,7 +174,7 @@ def verify(db: sqlite3.Connection, *heads: Head) -> Head:
     LedgerError names the first row that does not hold.
     """
     head = START
-    wanted = dict(heads)
+    wanted = {head.sequence: {one.hash for one in heads if one[0] == head[0]} for head in heads}
     for row in db.execute("SELECT sequence, at_utc_us, kind, body, hash FROM ledger"
                           " ORDER BY sequence"):  # fmt: skip
         if row[0] != head.sequence + 1:
@@ -182,7 +182,7 @@ def verify(db: sqlite3.Connection, *heads: Head) -> Head:
         if not _is_row(row) or _hash(head.hash, row[:4]) != row[4]:
             raise LedgerError(f"row {row[0]} or what was before it has been changed")
         head = Head(row[0], row[4])
-        if wanted.pop(head.sequence, head.hash) != head.hash:
+        if wanted.pop(head.sequence, {head.hash}) != {head.hash}:
             raise LedgerError(f"row {head.sequence} is not the one whose hash was kept elsewhere")
     missing = [sequence for sequence in wanted if sequence]
     if missing:
