@@ -217,13 +217,14 @@ async def stored_frames(store: Store) -> list[tuple[tuple[int, int], bytes]]:
 
 
 def _configured(folder: Path, names: dict[str, bytes], size_max_mib: int) -> config.Config:
-    path = config.init(folder, {("store", "size_max_mib"): size_max_mib})
-    whole = config.load(path)
+    whole = config.load(config.init(folder))
+    store = {**whole.tables["store"], "size_max_mib": size_max_mib}  # smaller than a hub's may be
     devices = {
         name: config.Device(name, secret, "bridge") for name, secret in sorted(names.items())
     }
     hub_secret = names.get(whole.id, bytes(32))
-    return dataclasses.replace(whole, devices=devices, secret=hub_secret)
+    tables = {**whole.tables, "store": store}
+    return dataclasses.replace(whole, tables=tables, devices=devices, secret=hub_secret)
 
 
 def with_uplinks_to(platform: Platform) -> None:

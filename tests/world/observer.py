@@ -205,16 +205,19 @@ class Observer:
 
         acknowledged: before it was looked at. stored: (lane, sequence number), frame.
         """
-        there = Held()
+        there, named = Held(), Held()
         for position, frame in stored:
             sender = sender_of(frame)
             payload = self._keys[sender].up.open(frame)
-            _, boot, index = read_record_head(payload)[:3]
+            kind, boot, index = read_record_head(payload)[:3]
             identity = (sender, boot, index)
+            if kind == KIND_GAP:
+                gap = decode_record(payload)[5]
+                named.add(gap["device"], gap["boot"], gap["first"], gap["next"])
             if self._position_of.get(identity, position) != position:
                 raise Violation(f"once: {identity} is stored as {position} as well")
             there.add(*identity, index + 1)
-        missing = acknowledged.missing_in(there, self.arrived, self.gaps)
+        missing = acknowledged.missing_in(there, self.arrived, self.gaps, named)
         self.trace.note("durable", there.count())
         if missing:
             raise Violation(f"durable: acknowledged, and gone: {missing[:5]} of {len(missing)}")
