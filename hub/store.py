@@ -405,8 +405,10 @@ class Store:
 
     def _checked(self, row: tuple[Any, ...], base: int) -> Chunk:
         chunk = (row[0] - base, row[1], row[2])
-        is_whole = self.is_whole(chunk) if row[3] is None else row_crc("chunk", *row[:3]) == row[3]
-        if not is_whole:
+        is_row = isinstance(row[1], int) and isinstance(row[2], bytes)
+        if row[3] is not None:
+            is_row = is_row and row_crc("chunk", *row[:3]) == row[3]
+        if not is_row or (row[3] is None and not self.is_whole(chunk)):
             raise Damage(f"frames {chunk[0]}.. of a lane are not what was written")
         return chunk
 
