@@ -71,8 +71,21 @@ class Detector:
 
     def feed(self, block: "array[int]", count: int) -> int:
         """Take `count` sets; return how many sets before the newest an event began, or -1."""
-        self._state[_COUNT] = count
-        return watch(block, self._state)
+        state = self._state
+        state[_COUNT] = count
+        if not state[_STARTED]:
+            self._begin(block)
+        return watch(block, state)
+
+    def _begin(self, block: "array[int]") -> None:
+        """Take the first set for the mean: gravity is no motion."""
+        state = self._state
+        state[_STARTED] = 1
+        for channel in range(state[_WIDTH]):
+            state[_MEANS + 2 * channel] = block[channel] << 4
+            state[_MEANS + 2 * channel + 1] = 0
+        for word in (_STA, _STA_REST, _LTA, _LTA_REST):
+            state[word] = 0
 
     def is_active(self) -> bool:
         """Tell whether an event goes on."""
@@ -102,17 +115,6 @@ def watch(block: ptr32, state: ptr32) -> int:
     left = state[1]
     index = 0
     onset = -1
-    if state[15] == 0 and left > 0:
-        state[15] = 1
-        channel = 0
-        while channel < width:
-            state[16 + 2 * channel] = block[channel] << 4
-            state[17 + 2 * channel] = 0
-            channel += 1
-        state[6] = 0
-        state[7] = 0
-        state[10] = 0
-        state[11] = 0
     while left > 0:
         left -= 1
         motion = 0

@@ -38,7 +38,7 @@ class Gauge:
 
 
 def water(
-    draw: Draw, count: int, rise_from: int = 0, rise_to: int = 0, wave: int = 4
+    draw: Draw, count: int, rise_from: int = 0, rise_to: int = 0, *, wave: int = 4
 ) -> "list[int]":
     """Return echoes of a river that rises evenly."""
     return [
@@ -115,8 +115,8 @@ def test_a_rise_of_a_metre_in_ten_minutes_always_alarms() -> None:
             draw = Draw(seed)
             gauge = Gauge()
             echoes = water(draw, 3 * MINUTE, wave=wave)
-            echoes += water(draw, 10 * MINUTE, 0, 1000, wave)
-            echoes += water(draw, 2 * MINUTE, 1000, 1000, wave)
+            echoes += water(draw, 10 * MINUTE, 0, 1000, wave=wave)
+            echoes += water(draw, 2 * MINUTE, 1000, 1000, wave=wave)
             for index in range(len(echoes)):
                 if draw.below(10) == 0:
                     echoes[index] = draw.between(30, 4500)
