@@ -7,8 +7,8 @@ to the line than it carries in about a second; the rest waits here, where urgent
 Two means. A `Bucket` keeps to a rate that somebody has set. A `Window` bounds what was sent and
 not acknowledged, and finds out by itself what the line can carry: an acknowledgement that comes
 later than the line's own delay by QUEUE_US_MAX says that data has piled up on the way, and the
-window is halved; one that comes soon while the window was in use lets it grow by what was
-acknowledged, so that it doubles in one round trip. What is sent at once is a small part of the
+window is halved; one that comes soon while the window was in use lets it grow by twice what was
+acknowledged, so that it doubles in one round trip of a backlog, which may take half of it. What is sent at once is a small part of the
 window, for a window holds PUBLISHES_MAX bundles.
 """
 
@@ -17,7 +17,7 @@ BUNDLE_BYTES_MAX = 192 * 1024
 BUNDLE_BYTES_MIN = 2048  # topic and heads are 4 % of it
 WINDOW_BYTES_MAX = PUBLISHES_MAX * BUNDLE_BYTES_MAX
 WINDOW_BYTES_MIN = 4096
-WINDOW_BYTES_START = PUBLISHES_MAX * BUNDLE_BYTES_MIN  # two seconds of 64 kbit/s
+WINDOW_BYTES_START = 2 * PUBLISHES_MAX * BUNDLE_BYTES_MIN  # its half: two seconds of 64 kbit/s
 WINDOW_MS = 1500  # of a line whose rate is set: its own delay and what it carries meanwhile
 BURST_MS = 250  # what a bucket may let pass at once after a pause
 SOON_US = 300_000  # an acknowledgement that comes so much after the line's own delay is soon
@@ -98,7 +98,7 @@ class Window:
                 self.size = max(WINDOW_BYTES_MIN, self.size // 2)
                 self._halved_us = now_us
         elif late_us < SOON_US and was_used:
-            self.size = min(self.limit, self.size + size)
+            self.size = min(self.limit, self.size + 2 * size)
         self._recover()
 
     def refused(self, size: int) -> None:
