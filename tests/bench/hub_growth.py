@@ -9,14 +9,14 @@ from tests.bench.load import Generator, Load
 from tests.bench.programs import UPSTREAM, Hub, Mosquitto
 from tests.bench.subscriber import Subscriber
 
-ROUNDS = 3
+ROUNDS = 5
 FIRST_EACH = 20  # 1,000 in all
 ROUND_EACH = 4000  # 200,000 in all
 ROUNDS_TO_A_MILLION = 5
 
 
 def measure(figures: Figures, folder: Path) -> None:
-    """Fill three hubs with a million frames each; start the last one three times."""
+    """Fill five hubs with a million frames each; start the last one as often."""
     upstream = Mosquitto(folder / "upstream", settings=UPSTREAM)
     try:
         for number in range(ROUNDS):

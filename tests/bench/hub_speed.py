@@ -22,7 +22,7 @@ from tests.bench.programs import UPSTREAM, Hub, Mosquitto, free_port
 from tests.bench.subscriber import Subscriber
 
 FORK = get_context("fork")
-ROUNDS = 3
+ROUNDS = 5
 FRAMES_EACH = 4000  # 200,000 in all: some seconds
 FRAMES_EACH_DURABLE = 300  # a bridge that saves on each change does not take more in that time
 # What may be under way through a mosquitto bridge; its generator must wait, ours need not. With
