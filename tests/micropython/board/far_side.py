@@ -1,6 +1,7 @@
 """Runs one real driver on the real hardware port of MicroPython, as another process commands."""
 
 import asyncio  # before `time` is replaced: its own clock has no part in this
+import os
 import sys
 import time as real_time
 from array import array
@@ -153,6 +154,24 @@ class Device:
         spent_us: int = real_time.ticks_diff(real_time.ticks_us(), began_us)  # type: ignore[attr-defined]
         assert kept.count == rounds
         return spent_us / (readings * rounds)
+
+    def time_mount(self, frame_size: int) -> "tuple[int, float]":
+        """Return how many frames a full log of 512 KiB holds, and its mount in milliseconds."""
+        from agent.flashlog import FlashLog
+        from agent.hal.file_flash import FileFlash
+
+        flash = FileFlash("/mount.bin")
+        log = FlashLog(flash)
+        log.mount()
+        for index in range(500_000 // frame_size):
+            log.append(1, index, 3, bytes(frame_size))
+        began_us = real_time.ticks_us()  # type: ignore[attr-defined]
+        log = FlashLog(flash)
+        log.mount()
+        spent_us: int = real_time.ticks_diff(real_time.ticks_us(), began_us)  # type: ignore[attr-defined]
+        flash.close()
+        os.remove("/mount.bin")
+        return log.pending_count(), spent_us / 1000
 
     def edge(self, number: int) -> None:
         fake_machine.Pin.handlers[number]()
