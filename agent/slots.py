@@ -120,7 +120,7 @@ class Slot:
 
     def is_good(self) -> bool:
         """Tell whether the hub has acknowledged a frame of it."""
-        return bool(self.generation) and self.is_marked(HEALTHY) and not self.is_marked(REJECTED)
+        return bool(self.generation) and self.is_marked(HEALTHY)
 
     def begin(self, generation: int, message: bytes) -> None:
         """Give the slot up for another image: its head is new, its image whatever lay there."""

@@ -199,3 +199,36 @@ def test_a_torn_rejection_is_made_up_for() -> None:
         except PowerCut:
             pass
         assert started(board.flashes) == 0 and Slots(board.flashes).both[1].is_marked(REJECTED)
+
+
+class TornFromTheEnd(SimFlash):
+    """Erasing the first sector loses its power when the second half is blank, once."""
+
+    is_torn = False
+
+    def erase(self, sector: int) -> None:
+        """Erase, or half of it."""
+        if sector or self.is_torn:
+            SimFlash.erase(self, sector)
+            return
+        self.is_torn = True
+        # All marks behind the first trial are gone, the rest is there.
+        self.data[MARKS_BEHIND_TRIAL:CHUNK_SIZE] = b"\xff" * (CHUNK_SIZE - MARKS_BEHIND_TRIAL)
+        raise PowerCut
+
+
+MARKS_BEHIND_TRIAL = 3968 + 2 * 16
+
+
+def test_a_torn_erase_never_brings_a_rejected_image_back() -> None:
+    flashes = [SimFlash(sector_count=SECTORS), TornFromTheEnd(sector_count=SECTORS)]
+    install(Slots(flashes), 0, OLD, OLD_RELEASE)
+    flashes[1].is_torn = True  # type: ignore[attr-defined]
+    fill(Slots(flashes, 0), 1)
+    assert [started(flashes) for _ in range(4)] == [1, 1, 1, 0]
+    flashes[1].is_torn = False  # type: ignore[attr-defined]
+    try:
+        fill(Slots(flashes, 0), 1)
+    except PowerCut:
+        pass
+    assert started(flashes) == 0

@@ -244,6 +244,24 @@ async def test_it_writes_only_while_no_sensor_is_due() -> None:
         assert board.flashes[1].program_count == programs
         board.idle_us = 20_000
         await hub.serve(CHUNK_SIZE)
+        erases = sum(board.flashes[1].erase_counts)
+        for _ in range(50):
+            await hub.turn()
+        assert hub.wants[-1] == CHUNK_SIZE and sum(board.flashes[1].erase_counts) == erases
+
+    await running(board, job)
+
+
+async def test_what_an_old_session_ordered_is_not_answered_in_the_next() -> None:
+    board = Board()
+
+    async def job(hub: HandHub) -> None:
+        board.update.command(1, COMMAND_UPDATE, [NEW_RELEASE])
+        await asyncio.sleep(0)
+        board.update.new_session()
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert board.update.take_messages() == []
 
     await running(board, job)
 

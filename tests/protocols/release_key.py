@@ -24,12 +24,17 @@ _PRIVATE = int(
     16,
 )
 MODULUS = _MODULUS.to_bytes(256, "big")
-_DIGEST_INFO = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
+DIGEST_INFO = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
 
 
 def sign(data: bytes) -> bytes:
     """Return the RS256 signature of data."""
-    padded = b"\x00\x01" + b"\xff" * 202 + b"\x00" + _DIGEST_INFO + hashlib.sha256(data).digest()
+    padded = b"\x00\x01" + b"\xff" * 202 + b"\x00" + DIGEST_INFO + hashlib.sha256(data).digest()
+    return sign_padded(padded)
+
+
+def sign_padded(padded: bytes) -> bytes:
+    """Return the signature of 256 bytes, whatever they are."""
     return pow(int.from_bytes(padded, "big"), _PRIVATE, _MODULUS).to_bytes(256, "big")
 
 

@@ -4,7 +4,7 @@ import hashlib
 
 from protocols import cose_sign, rs256
 from tests.protocols.refusals import is_our_fault, reason_of
-from tests.protocols.release_key import MODULUS, sign, signed
+from tests.protocols.release_key import DIGEST_INFO, MODULUS, sign, sign_padded, signed
 
 DIGEST = hashlib.sha256(b"firmware").digest()
 SIGNATURE = sign(b"firmware")
@@ -31,7 +31,6 @@ def test_any_flipped_bit_of_the_signature_is_noticed() -> None:
 
 
 def test_a_signature_has_one_form_only() -> None:
-    number = int.from_bytes(SIGNATURE, "big")
     modulus = int.from_bytes(MODULUS, "big")
     for forged in (
         b"",
@@ -43,8 +42,27 @@ def test_a_signature_has_one_form_only() -> None:
         MODULUS,
     ):
         assert not rs256.is_valid(MODULUS, DIGEST, forged)
-    if number + modulus < 1 << 2048:
-        assert not rs256.is_valid(MODULUS, DIGEST, (number + modulus).to_bytes(256, "big"))
+    number = int.from_bytes(sign(b"firmware 4"), "big")
+    assert number + modulus < 1 << 2048  # so it would have a second form
+    digest = hashlib.sha256(b"firmware 4").digest()
+    assert rs256.is_valid(MODULUS, digest, number.to_bytes(256, "big"))
+    assert not rs256.is_valid(MODULUS, digest, (number + modulus).to_bytes(256, "big"))
+
+
+def test_the_padding_is_whole() -> None:
+    good = sign_padded(b"\x00\x01" + b"\xff" * 202 + b"\x00" + DIGEST_INFO + DIGEST)
+    assert rs256.is_valid(MODULUS, DIGEST, good) and good == SIGNATURE
+    for padded in (
+        b"\x00\x02" + b"\xff" * 202 + b"\x00" + DIGEST_INFO + DIGEST,
+        b"\x00\x01" + b"\xff" * 201 + b"\x00\x00" + DIGEST_INFO + DIGEST,
+        b"\x00\x01" + b"\xfe" * 202 + b"\x00" + DIGEST_INFO + DIGEST,
+        b"\x00\x01" + b"\xff" * 202 + b"\x00" + DIGEST_INFO[:-1] + b"\x21" + DIGEST,
+        b"\x00\x01" + b"\xff" * 221 + b"\x00" + DIGEST,
+        b"\x00\x01\xff\x00" + DIGEST_INFO + DIGEST + bytes(201),
+        bytes(224) + DIGEST,
+    ):
+        assert len(padded) == 256
+        assert not rs256.is_valid(MODULUS, DIGEST, sign_padded(padded)), padded
 
 
 def test_another_key_or_no_key_is_refused() -> None:
