@@ -34,7 +34,7 @@ OFF_S_MAX = 60
 vars(agent.uplink)["_TURN_US_MAX"] = 30_000_000
 
 
-class _Seen:
+class Seen:
     """What simulators.virtual_device.WatchedFlash tells, passed on under the device's name."""
 
     def __init__(self, device: str, observer: Observer) -> None:
@@ -119,7 +119,7 @@ class Device:
         self.chance = random.Random(seed)
         sectors = SECTORS[seed % len(SECTORS)]
         self.body = SimFlash(sector_count=sectors, seed=seed & 0xFFFF)
-        self._flash = WatchedFlash(self.body, _Seen(keys.device, observer))  # type: ignore[arg-type]
+        self._flash = WatchedFlash(self.body, Seen(keys.device, observer))  # type: ignore[arg-type]
         self._observer = observer
         self._every_us = every_us
         self._is_wanted = True

@@ -22,6 +22,7 @@ from tests.world.network import Network
 from tests.world.observer import Observer, Trace, Violation
 from tests.world.platform import REFUSED, WORKS, Platform
 from tests.world.virtual_time import VirtualLoop, WorldClock
+from tests.world.whole_device import WholeDevice
 
 HUB = "hub-1"
 FOLDER = Path("/dev/shm")  # the disk that loses power is in memory; syncs are only counted
@@ -29,6 +30,7 @@ PEACE_HOURS_MAX = 3
 RESTART_S_MAX = 20
 LOOK_S = 1.0
 WORLDS_MAX = 100  # of one seed at a time
+WHOLE_DEVICES = 2  # whole agents on models of chips; the others are light
 TASK_ENDS_MAX = 5  # a task may begin another one when it ends
 
 
@@ -84,7 +86,7 @@ class World:
             self._folder, secrets, self.observer, platform=self.platform, network=self.network,
             clock=self.clock, chance=self._fork(), size_max_mib=plan.size_max_mib,
         )  # fmt: skip
-        self.devices = {
+        self.devices: dict[str, Device | WholeDevice] = {
             name: Device(
                 keys[name], self.network, self.observer,
                 every_us=round(plan.every_s * 1e6), seed=self._chance.randrange(1 << 32),
@@ -93,6 +95,11 @@ class World:
         }  # fmt: skip
         if plan.broken:
             BY_NAME[plan.broken](self)
+        for name in names[:WHOLE_DEVICES]:
+            self.devices[name] = WholeDevice(
+                keys[name], secrets[name], self.network, observer=self.observer, clock=self.clock,
+                seed=self._chance.randrange(1 << 32),
+            )  # fmt: skip
         self.faults: Counter[str] = Counter()
         self.on_progress: Callable[[float], None] = lambda share: None
         self._jobs: set[asyncio.Task[Any]] = set()
