@@ -1,7 +1,8 @@
 """The hub's log on stderr: text for a person, one JSON object a line for a program.
 
 Of each JSON object `event` names what happened, by a word that stays: that of the log call's
-`extra`, else its message template in snake case. Other names of `extra` are fields beside it.
+`extra`, else its message template in snake case. Other names of `extra` are fields beside it, and so is the
+uplink, device or hub that a message begins with.
 
 What repeats is held back: a device that comes and goes each second must not fill the disk. Of one
 message about one thing BURST_COUNT pass, then one in REFILL_S; of one message about whatever (a
@@ -28,6 +29,8 @@ TELL_S = 60.0
 PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3,
               logging.CRITICAL: 2}  # fmt: skip
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+# A message that begins so is about that one: a field of its own.
+SUBJECT = re.compile(r"(uplink|device|hub) %s")
 _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "held_back"}
 
 
@@ -121,6 +124,9 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
             "logger": record.name,
         }
+        subject = SUBJECT.match(str(record.msg))
+        if subject and isinstance(record.args, tuple):
+            row[subject[1]] = record.args[0]
         fields = {name: value for name, value in record.__dict__.items() if name not in _OWN}
         row |= {name: value for name, value in fields.items() if name not in row}
         if getattr(record, "held_back", 0):

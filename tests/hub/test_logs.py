@@ -69,6 +69,7 @@ def test_a_line_is_one_object_with_a_stable_event_and_its_fields() -> None:
         log.log.exception("watch failed; it starts again")
     first, second, third = log.rows()
     assert first["event"] == "uplink_line_lost" and first["level"] == "warning"
+    assert first["uplink"] == "kensetsu 県" and "device" not in first
     assert first["message"] == "uplink kensetsu 県: line lost: timed\nout"
     assert first["time"].endswith("+00:00") and first["logger"] == "hub.test"
     assert second["event"] == "refused" and second["device"] == "river-1"
