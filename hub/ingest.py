@@ -113,9 +113,7 @@ class Ingest:
         """Count a refusal."""
         self.refused[reason] += 1
         fields = {"event": "refused", "device": who, "reason": reason}
-        log.warning(
-            "refused %s: %s %s", who or "a connection", reason, detail[:64], extra=fields
-        )
+        log.warning("refused %s: %s %s", who or "a connection", reason, detail[:64], extra=fields)
 
     def _committed(self, group: Group) -> None:
         for peer, flat in group.waiting.items():

@@ -1,8 +1,8 @@
 """The hub's log on stderr: text for a person, one JSON object a line for a program.
 
 Of each JSON object `event` names what happened, by a word that stays: that of the log call's
-`extra`, else its message template in snake case. Other names of `extra` are fields beside it, and so is the
-uplink, device or hub that a message begins with.
+`extra`, else its message template in snake case. Other names of `extra` are fields beside it, and
+so is the uplink, device or hub that a message begins with.
 
 What repeats is held back: a device that comes and goes each second must not fill the disk. Of one
 message about one thing BURST_COUNT pass, then one in REFILL_S; of one message about whatever (a
