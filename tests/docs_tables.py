@@ -11,13 +11,13 @@ from agent.config import (
     ABSENT,
     DETECTOR_ROWS,
     DEVICE_ROWS,
-    DRIVER_ROWS,
     HUB_ROWS,
     POLICY_ROWS,
     REQUIRED,
     SENSOR_ROWS,
     TRIGGER_ROWS,
 )
+from agent.driver_rows import DRIVER_ROWS
 from hub import config as hub_config
 from hub.settings import Row
 from protocols.errors import REASONS
