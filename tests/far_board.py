@@ -6,10 +6,12 @@ FarDriver has the face of a driver; what it does happens over there (tests/micro
 """
 
 import json
+import os
 import subprocess
 import sys
 from array import array
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -166,6 +168,11 @@ class Interpreter:
         self._process.stdin.close()
         self._process.wait(10)
         self._process.stdout.close()
+
+    def processor_s(self) -> float:
+        """Return the seconds of processor time that the process has had; Linux only."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def command(self, name: str, *arguments: Any) -> dict[str, Any]:
         """Let the far side do something; return its result and the driver's state.

@@ -105,8 +105,8 @@ class Device:
         tape.stop()
         return expected, count, asked
 
-    def time_wave(self, blocks: int, rounds: int) -> float:
-        """Return the microseconds of an axis's sample, from the bytes of a FIFO to a column.
+    def work_wave(self, blocks: int, rounds: int) -> None:
+        """Take rounds * blocks blocks from the bytes of a FIFO to the columns of frames.
 
         Blocks of 16 samples of three axes, as an ADXL355 at 100 Hz has them at each poll.
         """
@@ -118,18 +118,15 @@ class Device:
             raw[3 * entry + 3] = 1
         block = array("i", bytes(4 * 96))
         out = bytearray(4000)
-        began_us = real_time.ticks_us()  # type: ignore[attr-defined]
         for _ in range(rounds):
             for _ in range(blocks):
                 unpack_sets(raw, block, 16, 8)
                 ring.append(block, 16)
             for axis in range(3):
                 ring.column(axis, 16 * blocks, 0).pack_into(out, 0)
-        spent_us: int = real_time.ticks_diff(real_time.ticks_us(), began_us)  # type: ignore[attr-defined]
-        return spent_us / (48 * blocks * rounds)
 
-    def time_slow(self, readings: int, rounds: int) -> float:
-        """Return the microseconds of a slow reading: poll, note its time, and its part of a frame.
+    def work_slow(self, readings: int, rounds: int) -> None:
+        """Take slow readings through sensor, sampler and sealer.
 
         readings: of one batch; rounds: batches.
         """
@@ -145,15 +142,12 @@ class Device:
         sensor = Sensor(self.board, checked.sensors[0], kept, Slow)
         sampler = Sampler([sensor], checked.policy, sealer)
         sampler.follow(0, 0)
-        began_us = real_time.ticks_us()  # type: ignore[attr-defined]
         now_us = 0
         for _ in range(rounds):
             for _ in range(readings):
                 now_us = sampler.run_due(now_us)
             sampler.flush(now_us)
-        spent_us: int = real_time.ticks_diff(real_time.ticks_us(), began_us)  # type: ignore[attr-defined]
         assert kept.count == rounds
-        return spent_us / (readings * rounds)
 
     def time_mount(self, frame_size: int) -> "tuple[int, float]":
         """Return how many frames a full log of 512 KiB holds, and its mount in milliseconds."""
