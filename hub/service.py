@@ -53,7 +53,12 @@ def install(config: Path, hub_id: str, user: str = USER, *, units: Path = UNITS)
 
     ServiceError where the rights for it are missing.
     """
-    path = units / NAME
+    path, folder = units / NAME, config.resolve().parent
+    # All of the folder becomes that user's: it must be the hub's alone.
+    of_others = {Path(one.pw_dir) for one in pwd.getpwall() if one.pw_name != user}
+    if folder == Path("/") or folder in of_others:
+        remedy = "Move hub.toml, hub.secret, devices.toml and data to a folder of their own."
+        raise ServiceError(f"{folder} is not the hub's alone", remedy)
     try:
         path.write_text(unit(config, hub_id, user), encoding="utf-8")
     except OSError as error:
@@ -63,7 +68,7 @@ def install(config: Path, hub_id: str, user: str = USER, *, units: Path = UNITS)
         pwd.getpwnam(user)
     except KeyError:
         _run("useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", user)
-    _run("chown", "-R", f"{user}:", str(config.resolve().parent))
+    _run("chown", "-R", f"{user}:", str(folder))
     return ["systemctl daemon-reload", f"systemctl enable --now {NAME}"]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -83,6 +84,14 @@ def test_without_the_rights_it_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(service.ServiceError) as caught:
         service.install(tmp_path / "hub.toml", "hub-1", units=tmp_path / "nowhere")
     assert "sudo" in caught.value.remedy and caught.value.exit_code == 1
+
+
+def test_a_folder_of_somebody_else_is_not_given_away(tmp_path: Path) -> None:
+    home = Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    for folder in (Path("/"), home):
+        with pytest.raises(service.ServiceError, match="alone"):
+            service.install(folder / "hub.toml", "hub-1", "town", units=tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="installing a service needs root")
