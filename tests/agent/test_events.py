@@ -106,3 +106,15 @@ def test_features_end_where_samples_are_lost() -> None:
     assert len(windows) == 4
     for start_us, end_us in windows:
         assert end_us <= gap[2] + 20_000 or start_us >= gap[3] - 20_000
+
+
+def test_what_comes_before_an_onset_does_not_reach_over_a_loss() -> None:
+    core = core_of(QUIET)
+    core.board.quake_us = 40 * S
+    core.run(38 * S)
+    core.board.time_us = 38_900_000
+    core.run(60 * S)
+    numbers = numbers_of(core, "acc.y.event")
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    # The FIFO's 32 samples are the first after the loss.
+    assert numbers[0] == 3890 - 32 and len(core.series("acc.onset")) == 1
