@@ -30,11 +30,17 @@ class LaneSizes:
         self._totals = [0]
         self._step = 1
         self.add(following, size)
+        self._before = self.total
 
     @property
     def total(self) -> int:
         """Bytes of all frames that were ever added."""
         return self._totals[-1]
+
+    @property
+    def taken(self) -> int:
+        """Bytes of all frames that were added since it was made."""
+        return self.total - self._before
 
     def add(self, following: int, size: int) -> None:
         """Note that frames up to `following` came, with so many bytes."""

@@ -133,7 +133,7 @@ class Room:
 
     def _committed(self, group: Group) -> None:
         for lane in LANES:
-            size = sum(map(len, group.pieces[lane]))
+            size = self._store.taken[lane] - self._sizes[lane].taken
             if size:
                 self._sizes[lane].add(self._store.following[lane], size)
         if group.removals:

@@ -66,6 +66,7 @@ class Store:
         self._reader = ThreadPoolExecutor(1, "store-reader")
         self.following = [0 for _ in LANES]
         self.bytes = [0 for _ in LANES]
+        self.taken = [0 for _ in LANES]  # bytes of frames that came in since the start
         self.seen: dict[tuple[str, int], Ranges] = {}
         try:
             self.damage = recover(self.path, HostClock().utc_us())
@@ -282,6 +283,7 @@ class Store:
             for chunk in job.chunks[lane]:
                 self.following[lane] += chunk[1]
                 self.bytes[lane] += len(chunk[2])
+                self.taken[lane] += len(chunk[2])
                 self._tail[lane].append(chunk)
                 self._tail_size += len(chunk[2])
         self.used = job.used
