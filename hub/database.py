@@ -20,9 +20,7 @@ COPY_SIZE_MAX = 1 << 30  # a larger file is migrated without a copy: it would ta
 
 # Rows with their checksum; the last parameter of each is what the row is about.
 SAVE_META = "INSERT OR REPLACE INTO meta VALUES (?1, ?2, row_crc('meta', ?1, ?2))"
-SAVE_SEEN = (
-    "INSERT OR REPLACE INTO seen VALUES (?1, ?2, ?3, ?4, row_crc('seen', ?1, ?2, ?3, ?4))"
-)
+SAVE_SEEN = "INSERT OR REPLACE INTO seen VALUES (?1, ?2, ?3, ?4, row_crc('seen', ?1, ?2, ?3, ?4))"
 SAVE_CLOCK = (
     "INSERT OR REPLACE INTO clock"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, row_crc('clock', ?1, ?2, ?3, ?4, ?5, ?6))"
@@ -75,6 +73,9 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     try:
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}") from error
+    try:
         db.create_function("row_crc", -1, row_crc, deterministic=True)
         # A commit writes five pages however small it is (measured: 8 KiB pages cost a third more
         # writing).
@@ -88,8 +89,9 @@ def connect(path: Path) -> sqlite3.Connection:
         # What leaves is not overwritten: that would write all of it once more.
         db.execute("PRAGMA secure_delete = OFF")
         _bring_up(db, path)
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: {error}") from error
+    except (sqlite3.Error, StoreError) as error:
+        db.close()  # with what it had begun
+        raise error if isinstance(error, StoreError) else StoreError(f"{path}: {error}") from error
     return db
 
 
