@@ -6,8 +6,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from protocols.vocabulary import LANE_STATE, LANE_WAVE
 from simulators.network import Line
 from tests.e2e.test_hub_uplink import arrivals_of, device_of, to
@@ -40,24 +38,25 @@ def is_settled(hub: HubProcess, dead: int) -> bool:
     return bool(one["dead_lettered"] == dead and one["delivered"] + dead == accepted)
 
 
-@pytest.mark.parametrize(
-    ("setting", "version", "large"),
-    [("message_size_limit", "5", (151, 301)), ("max_packet_size", "3.1.1", (151,))],
-)
 async def test_a_frame_too_large_for_the_broker_is_a_dead_letter_until_it_may_pass(
-    tmp_path: Path, setting: str, version: str, large: tuple[int, ...]
+    tmp_path: Path,
 ) -> None:
-    """MQTT 5 says why in its answer; with MQTT 3.1.1 the broker ends the connection."""
+    """With MQTT 5."""
+    large = (151, 301)
+    setting = "message_size_limit"
     kept = ("persistence true", f"persistence_location {tmp_path}/")
     broker = Mosquitto(need("mosquitto"), tmp_path, f"{setting} {SMALL_LIMIT}", *kept)
     with broker, running(tmp_path, "--broker", f"127.0.0.1:{broker.port}") as platform:
         await asyncio.to_thread(platform.wait_ready)
         async with Line("127.0.0.1", broker.port) as line:
             line.cut()
-            with running_hub(tmp_path, to(line.port, version=version)) as hub:
+            with running_hub(tmp_path, to(line.port)) as hub:
                 await fill(hub, large)
                 line.restore()
                 await check_dead_letters(hub, platform.archive, large)
+                hub.end()
+                hub.start()
+                await wait_until(lambda: is_settled(hub, len(large)), "the same after a restart")
                 broker.end()
                 broker.config.write_text(broker.config.read_text().replace(setting, "# "))
                 broker.start()
@@ -65,6 +64,19 @@ async def test_a_frame_too_large_for_the_broker_is_a_dead_letter_until_it_may_pa
                 await wait_until(lambda: is_settled(hub, 0), "that they pass")
                 await wait_until(lambda: len(arrivals_of(platform.archive)) == FRAMES, "arrival")
                 assert dead_letters(hub, "--json").strip() == "[]"
+
+
+async def test_a_frame_that_ends_every_connection_is_a_dead_letter(tmp_path: Path) -> None:
+    """MQTT 3.1.1 has no other way to say that a packet is too large."""
+    broker = Mosquitto(need("mosquitto"), tmp_path, f"max_packet_size {SMALL_LIMIT}")
+    with broker, running(tmp_path, "--broker", f"127.0.0.1:{broker.port}") as platform:
+        await asyncio.to_thread(platform.wait_ready)
+        async with Line("127.0.0.1", broker.port) as line:
+            line.cut()
+            with running_hub(tmp_path, to(line.port, version="3.1.1")) as hub:
+                await fill(hub, (151,))
+                line.restore()
+                await check_dead_letters(hub, platform.archive, (151,))
 
 
 async def fill(hub: HubProcess, large: tuple[int, ...]) -> None:
@@ -80,15 +92,12 @@ async def fill(hub: HubProcess, large: tuple[int, ...]) -> None:
 
 
 async def check_dead_letters(hub: HubProcess, archive: Path, large: tuple[int, ...]) -> None:
-    """All but the large ones arrive; these are dead letters, also after a restart."""
+    """All but the large ones arrive; these are dead letters."""
     await wait_until(lambda: is_settled(hub, len(large)), "the dead letters")
     await wait_until(lambda: len(arrivals_of(archive)) == FRAMES - len(large), "arrival")
     found = json.loads(dead_letters(hub, "--json"))
     assert [(row["device"], row["index"]) for row in found] == [("river-1", one) for one in large]
     assert all(row["tries"] == 5 and row["reason"] for row in found)
-    hub.end()
-    hub.start()
-    await wait_until(lambda: is_settled(hub, len(large)), "the dead letters after a restart")
 
 
 async def test_a_broker_that_forbids_one_lane_gets_the_others_and_makes_no_dead_letters(

@@ -14,7 +14,7 @@ from simulators.archive import Archive
 from simulators.network import BLACKHOLE, RESET, Line
 from tests.e2e.test_hub_uplink import arrivals_of, assert_once_each, device_of, to
 from tests.hub.device import Device, now_us
-from tests.hub.hub_process import HubProcess, Mosquitto, free_port, running_hub, wait_until
+from tests.hub.hub_process import HubProcess, Mosquitto, running_hub, wait_until
 from tests.real_parts import need
 from tests.simulators.platform_process import running
 
@@ -49,7 +49,7 @@ async def test_alerts_pass_a_backlog_on_a_line_of_64_kbit_s(tmp_path: Path) -> N
                     line.restore()
                     await until(lambda: hub.uplink()["state"] == "up", "the line")
                     made_us = {}
-                    for _ in range(8):
+                    for _ in range(5):
                         await asyncio.sleep(1)
                         made_us[device.made] = now_us()
                         device.write(device.make(LANE_ALERT))
@@ -91,38 +91,44 @@ async def test_replay_begins_without_new_data_when_a_dead_line_is_back(tmp_path:
 
 async def test_an_uplink_that_is_dead_holds_what_it_must_and_not_the_other(tmp_path: Path) -> None:
     """Two brokers; the second is never there. Then it is, and has everything as well."""
-    ports = (free_port(), free_port())
-    hub = HubProcess(tmp_path, to(ports[0]))
-    second = commented(
+    first, second = (Mosquitto(need("mosquitto"), tmp_path) for _ in range(2))
+    line = Line("127.0.0.1", second.port)
+    await line.start()
+    line.cut()
+    hub = HubProcess(tmp_path, to(first.port))
+    more = commented(
         [row for row in config.ROWS if row.table == "uplink"],
-        {("uplink", "name"): "second", ("uplink", "port"): ports[1]},
+        {("uplink", "name"): "second", ("uplink", "port"): line.port},
         ("uplink",),
     )
-    hub.config.write_text(hub.config.read_text() + "\n" + second)
-    program = need("mosquitto")
+    hub.config.write_text(hub.config.read_text() + "\n" + more)
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:
         folder.mkdir()
     hub.start()
     try:
-        with Mosquitto(program, tmp_path, port=ports[0]) as _:
-            with running(folders[0], "--broker", f"127.0.0.1:{ports[0]}") as platform:
-                await asyncio.to_thread(platform.wait_ready)
-                device = device_of(hub)
-                await device.open()
-                await fill(device, 500, LANE_STATE)
-                await device.close()
-                state = await asyncio.to_thread(hub.wait_delivered, 500)
-                other = hub.status()["uplinks"][1]
-                assert state["backlog"] == 0
-                assert other["delivered"] == 0 and other["backlog"] == state["delivered"]
-                with Mosquitto(program, tmp_path, port=ports[1]) as _:
-                    with running(folders[1], "--broker", f"127.0.0.1:{ports[1]}") as late:
-                        await asyncio.to_thread(late.wait_ready)
-                        await until(lambda: len(arrivals_of(late.archive)) == 500, "the second")
-                        for one in (platform, late):
-                            assert_once_each(one.archive, device)
-                        with Archive(late.archive) as archive:
-                            assert archive.statistics()["historical"] >= 500
+        with (
+            first,
+            second,
+            running(folders[0], "--broker", f"127.0.0.1:{first.port}") as platform,
+            running(folders[1], "--broker", f"127.0.0.1:{second.port}") as late,
+        ):
+            for one in (platform, late):
+                await asyncio.to_thread(one.wait_ready)
+            device = device_of(hub)
+            await device.open()
+            await fill(device, 500, LANE_STATE)
+            await device.close()
+            state = await asyncio.to_thread(hub.wait_delivered, 500)
+            other = hub.status()["uplinks"][1]
+            assert state["backlog"] == 0
+            assert other["delivered"] == 0 and other["backlog"] == state["delivered"]
+            line.restore()
+            await until(lambda: len(arrivals_of(late.archive)) == 500, "the second")
+            for one in (platform, late):
+                assert_once_each(one.archive, device)
+            with Archive(late.archive) as archive:
+                assert archive.statistics()["historical"] >= 500
     finally:
         hub.end()
+        await line.close()
