@@ -1,8 +1,9 @@
-"""Power cuts all through the fetch of an update; too many for the interpreter of a board."""
+"""Power cuts all through the fetch of an update, and its waits; too long for a board."""
 
 import asyncio
 
-from protocols.vocabulary import RESULT_FAILED
+from protocols.manifest import CHUNK_SIZE
+from protocols.vocabulary import RESULT_DONE, RESULT_FAILED
 from simulators.storage import PowerCut
 from tests.agent.test_update import whole
 from tests.agent.update_bench import OLD_RELEASE, Board, HandHub, running
@@ -49,3 +50,30 @@ async def test_a_power_cut_between_good_and_the_counter_is_made_up_for_at_the_ne
     assert board.chosen == 1 and not board.update.is_on_trial
     status, detail = await running(board, lambda hub: hub.offer(OLD_RELEASE))
     assert (status, detail) == (RESULT_FAILED, "counter 1 is below 2")
+
+
+async def test_it_writes_only_while_no_sensor_is_due() -> None:
+    board = Board()
+    board.idle_us = 20_000  # time to write, none to erase
+
+    async def job(hub: HandHub) -> None:
+        task = asyncio.create_task(hub.offer())
+        erases = sum(board.flashes[1].erase_counts)
+        await asyncio.sleep(0.05)
+        assert not task.done() and sum(board.flashes[1].erase_counts) == erases
+        board.idle_us = 60_000
+        assert await task == (RESULT_DONE, "")
+        await hub.serve(1024)
+        board.idle_us = 0
+        programs = board.flashes[1].program_count
+        for _ in range(10):
+            await hub.turn()
+        assert board.flashes[1].program_count == programs
+        board.idle_us = 20_000
+        await hub.serve(CHUNK_SIZE)
+        erases = sum(board.flashes[1].erase_counts)
+        for _ in range(50):
+            await hub.turn()
+        assert hub.wants[-1] == CHUNK_SIZE and sum(board.flashes[1].erase_counts) == erases
+
+    await running(board, job)
