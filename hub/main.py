@@ -38,9 +38,18 @@ RESTART_S = 1.0
 
 
 class Hub:
-    """All parts of one running hub; also the source of its page."""
+    """All parts of one running hub; also the source of its page.
 
-    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+    make_uplink: with another client, the hub relays to something else than a broker.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock | None = None,
+        *,
+        make_uplink: type[MqttUplink] = MqttUplink,
+    ) -> None:
         self.config = config
         self.clock = clock or HostClock()
         tables = config.tables
@@ -66,7 +75,7 @@ class Hub:
             clock=self.clock,
         )
         self.uplinks = [
-            MqttUplink(config.id, self.store, row, self.clock) for row in config.uplinks
+            make_uplink(config.id, self.store, row, self.clock) for row in config.uplinks
         ]
         secrets = {name: device.secret for name, device in config.devices.items()}
         verifier = Verifier({**secrets, config.id: config.secret})

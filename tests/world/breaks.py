@@ -116,8 +116,8 @@ def counts_wrongly(world: "World") -> None:
 def _changed(world: "World", change: Callable[[Hub], None]) -> None:
     make_hub = world.hub.make_hub
 
-    def make(*parts: Any) -> Hub:
-        hub: Hub = make_hub(*parts)
+    def make(*parts: Any, **more: Any) -> Hub:
+        hub: Hub = make_hub(*parts, **more)
         change(hub)
         return hub
 

@@ -12,7 +12,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import hub.main
 from hub import config
 from hub.database import StoreError
 from hub.links.tcp import listen
@@ -41,7 +40,7 @@ class WorldHub:
     ) -> None:  # fmt: skip
         self._folder = folder
         self._observer = observer
-        self._platform = platform
+        self._make_uplink = uplinks_to(platform)
         self._network = network
         self._loop: VirtualLoop = network.loop
         self._clock = clock
@@ -71,7 +70,8 @@ class WorldHub:
         self.disk.watch(self.data())
         tables = {**self._config.tables}
         tables["hub"] = {**tables["hub"], "data": str(self.data())}
-        hub = self.make_hub(dataclasses.replace(self._config, tables=tables), self._clock)
+        settings = dataclasses.replace(self._config, tables=tables)
+        hub = self.make_hub(settings, self._clock, make_uplink=self._make_uplink)
         self.starts += 1
         self.salvages += hub.store.is_salvaging
         self._observer.trace.note("hub starts", list(hub.store.following))
@@ -225,8 +225,3 @@ def _configured(folder: Path, names: dict[str, bytes], size_max_mib: int) -> con
     hub_secret = names.get(whole.id, bytes(32))
     tables = {**whole.tables, "store": store}
     return dataclasses.replace(whole, tables=tables, devices=devices, secret=hub_secret)
-
-
-def with_uplinks_to(platform: Platform) -> None:
-    """Let hubs made from now on have uplinks to the world's platform."""
-    vars(hub.main)["MqttUplink"] = uplinks_to(platform)

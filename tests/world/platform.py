@@ -131,7 +131,7 @@ class Client:
             self.on_answer(number, code, "quota" if code else "")
 
 
-def uplinks_to(platform: Platform) -> Any:
+def uplinks_to(platform: Platform) -> type[MqttUplink]:
     """Return the class of MQTT uplinks whose client is the world's."""
 
     class Uplink(MqttUplink):

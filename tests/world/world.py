@@ -17,7 +17,7 @@ from protocols.limits import TIME_EXCHANGE_INTERVAL_MS
 from tests.world import faults
 from tests.world.breaks import BY_NAME
 from tests.world.device import Device
-from tests.world.hub import DEAD, WorldHub, with_uplinks_to
+from tests.world.hub import DEAD, WorldHub
 from tests.world.network import Network
 from tests.world.observer import Observer, Trace, Violation
 from tests.world.platform import REFUSED, WORKS, Platform
@@ -79,7 +79,6 @@ class World:
         self.observer = Observer(keys, HUB, self.trace)
         self.network = Network(self.loop, self._fork())
         self.platform = Platform(self.loop, self.observer, self._fork())
-        with_uplinks_to(self.platform)
         vars(hub.ingest)["TIME_EXCHANGE_INTERVAL_MS"] = plan.exchange_s * 1000
         self._folder = _folder_for(plan.seed)
         self.hub = WorldHub(
