@@ -14,9 +14,10 @@ import json
 import sqlite3
 import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from agent.flashlog import FlashLog
@@ -135,7 +136,8 @@ def judge(
     # The hub's own records (alerts, modes, clocks, gaps) are numbered like a device's.
     own = {one for one in platform.keys() | in_hub.keys() if one[0] not in names}
     gaps = list(archive.records(KIND_GAP))
-    evicted = _named(seen.keys() | own, [fields for _, fields in gaps])
+    lanes = {identity: one.lane for identity, one in seen.items()}
+    evicted = _named(seen.keys() | own, [fields for _, fields in gaps], lanes)
     batches = {identity: one for identity, one in seen.items() if one.kind == KIND_BATCH}
     counts = archive.counts()
     verdict = Verdict(
@@ -184,13 +186,24 @@ def _details(archive: Archive, gaps: list[tuple[str, dict[str, Any]]]) -> dict[s
     return {"gaps": named, "mode_changes": modes, "alerts": alerts}
 
 
-def _named(identities: Iterable[Identity], gaps: list[dict[str, Any]]) -> set[Identity]:
-    """Return those that a gap record names."""
-    named: dict[tuple[str, int], Ranges] = {}
+def _named(
+    identities: Iterable[Identity],
+    gaps: list[dict[str, Any]],
+    lanes: Mapping[Identity, int] = MappingProxyType({}),
+) -> set[Identity]:
+    """Return those that a gap record names: of its own lane, where the lane is known."""
+    named: dict[tuple[str, int], dict[int, Ranges]] = {}
     for gap in gaps:
-        ranges = named.setdefault((gap["device"], gap["boot"]), Ranges())
-        ranges.add_range(gap["first"], gap["next"])
-    return {one for one in identities if one[:2] in named and one[2] in named[one[:2]]}
+        by_lane = named.setdefault((gap["device"], gap["boot"]), {})
+        by_lane.setdefault(gap["lane"], Ranges()).add_range(gap["first"], gap["next"])
+
+    def is_named(one: Identity) -> bool:
+        by_lane = named.get(one[:2], {})
+        lane = lanes.get(one)
+        chosen = by_lane.values() if lane is None else [by_lane.get(lane, Ranges())]
+        return any(one[2] in ranges for ranges in chosen)
+
+    return {one for one in identities if is_named(one)}
 
 
 def _holes(known: Iterable[Identity], gaps: list[dict[str, Any]]) -> set[Identity]:

@@ -41,9 +41,9 @@ def notice_frame(index: int) -> bytes:
     return HUB.up.seal(encode_record(KIND_NOTICE, (1, index, LANE_ALERT, 0), fields))
 
 
-def gap_frame(index: int, first: int, following: int) -> bytes:
+def gap_frame(index: int, first: int, following: int, lane: int = LANE_STATE) -> bytes:
     """Return a gap record of the river gauge about its own frames."""
-    fields = {"device": "river-1", "boot": 1, "first": first, "next": following, "lane": 2,
+    fields = {"device": "river-1", "boot": 1, "first": first, "next": following, "lane": lane,
               "reason": GAP_FLASH_FULL, "channel": "", "from_us": 0, "until_us": 0}  # fmt: skip
     return RIVER.up.seal(encode_record(KIND_GAP, (1, index, LANE_STATE, 0), fields))
 
@@ -247,6 +247,16 @@ async def test_a_gap_record_names_its_own_frames_and_no_others(tmp_path: Path) -
     assert frames_of(report, "evicted", "lost") == [2, 1]
     assert report["details"]["gaps"][0]["reason"] == "flash full"
     assert report["ok"] is False
+
+
+async def test_a_gap_of_another_lane_names_nothing_of_this_one(tmp_path: Path) -> None:
+    """Indexes run through all lanes, so the range of one lane's gap may hold others' frames."""
+    town = Town(tmp_path)
+    town.frames.append(gap_frame(FRAMES, 4, 6, LANE_ALERT))
+    await town.take_in(4, 5)
+    await town.relay()
+    report = town.report()
+    assert frames_of(report, "evicted", "lost") == [0, 2] and report["ok"] is False
 
 
 async def test_falls_when_a_device_skips_an_index(tmp_path: Path) -> None:
