@@ -30,7 +30,7 @@ SMALL: Values = {
     ("store", "evict_percent"): 3,
 }
 LANES = (LANE_WAVE, LANE_STATE, LANE_STATE, LANE_STATE, LANE_STATE, LANE_ALERT)
-KILLS = 1
+KILLS = 2
 
 
 class LargeFrames(Device):
@@ -51,7 +51,7 @@ async def test_a_small_store_in_an_outage_names_all_that_it_gave_up(tmp_path: Pa
                 line.cut(BLACKHOLE)
                 async with streaming(*devices, interval_s=0.002, lanes=LANES):
                     for _ in range(KILLS):
-                        goal = devices[0].made + moments.randrange(200, 300)
+                        goal = devices[0].made + moments.randrange(180, 260)
                         await devices[0].wait_until(partial(has_made, devices[0], goal), 60)
                         assert hub.end(signal.SIGKILL) == -signal.SIGKILL
                         await asyncio.to_thread(hub.start)
