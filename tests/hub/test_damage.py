@@ -22,7 +22,7 @@ from protocols.framing import Splitter
 from protocols.vocabulary import LANES
 from tests.hub.damage import COMMITS, LARGE, SECRETS, Maker, Sample, damage, make_sample, readable
 
-DAMAGES = int(os.environ.get("HINOMI_DAMAGES", "48"))
+DAMAGES = int(os.environ.get("HINOMI_DAMAGES", "24"))
 START_S_MAX = 30
 PARTS = 4
 MEMORY = Path("/dev/shm")
