@@ -22,6 +22,7 @@ from tests.real_parts import REPOSITORY
 KILLS = 200
 POWER_CUTS = 40
 WORLDS = 100
+FULL_STORES = 10
 DAMAGES = 1000
 MUTANTS = 40
 
@@ -63,6 +64,19 @@ def worlds(given: Given, tell: Tell) -> dict[str, Any]:
             found[name] += report[name]
         found["faults"] += sum(report["faults"].values())
         tell(found["worlds"] / WORLDS)
+    return found
+
+
+def full_stores(given: Given, tell: Tell) -> dict[str, Any]:
+    """Worlds whose platform stays away until long after the hub's store of 1 MiB is full."""
+    words = ("--hours", "0.8", "--every", "2", "--fault", "60", "--size", "1", "--outage")
+    more = ("--worlds", str(FULL_STORES))
+    found: dict[str, Any] = {"worlds": 0, "kept": 0, "named_lost": 0, "evictions": 0}
+    for line in _lines("-m", "tests.world", "--seed", str(given.seed), *words, *more):
+        report = json.loads(line)
+        found["worlds"] += 1
+        for name in ("kept", "named_lost", "evictions"):
+            found[name] += report[name]
     return found
 
 
@@ -113,7 +127,7 @@ def _lines(*words: str, environment: dict[str, str] | None = None) -> list[str]:
 
 PARTS: dict[str, Callable[[Given, Tell], dict[str, Any]]] = {
     one.__name__: one
-    for one in (kills, power_cuts, dead_lines, worlds, outage, damages, mutants, demo)
+    for one in (kills, power_cuts, dead_lines, worlds, full_stores, outage, damages, mutants, demo)
 }
 
 

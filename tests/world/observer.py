@@ -6,6 +6,7 @@ raises Violation at that step.
 """
 
 import hashlib
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,9 +17,10 @@ from protocols.cose import DeviceKeys, sender_of
 from protocols.errors import RemoteProtocolError
 from protocols.ranges import Ranges
 from protocols.records import decode_record
-from protocols.vocabulary import KIND_GAP, LANE_ALERT
+from protocols.vocabulary import GAP_DISK_FULL, KIND_GAP, LANE_ALERT, LANES
 
 Identity = tuple[str, int, int]
+SEARCH_US_MAX = 5_000_000  # what came in while the hub looked for what to evict
 
 
 class Violation(AssertionError):
@@ -29,14 +31,14 @@ class Trace:
     """Every event of a world in a line; the digest of two worlds of one seed is the same."""
 
     def __init__(self, now_us: Callable[[], int], keep: bool) -> None:
-        self._now_us = now_us
+        self.now_us = now_us
         self._digest = hashlib.sha256()
         self.lines: list[str] | None = [] if keep else None
         self.count = 0
 
     def note(self, *words: Any) -> None:
         """Add an event."""
-        line = " ".join(map(str, (self._now_us(), *words)))
+        line = " ".join(map(str, (self.now_us(), *words)))
         self._digest.update(line.encode() + b"\n")
         self.count += 1
         if self.lines is not None:
@@ -105,6 +107,10 @@ class Observer:
         self._position_of: dict[Identity, tuple[int, int]] = {}
         self._identity_at: dict[tuple[int, int], Identity] = {}
         self._newest: dict[tuple[str, int, bool], tuple[int, int]] = {}
+        self._now_us = trace.now_us
+        self._acknowledged_us: dict[Identity, int] = {}
+        self._arrived_us: dict[Identity, int] = {}
+        self._evicted_us: list[list[int]] = [[] for _ in LANES]  # when, by the hub's clock
         self._sent: set[tuple[int, int]] = set()
         self._again: set[tuple[int, int]] = set()
         self.redelivered = 0
@@ -135,6 +141,8 @@ class Observer:
     def saw_acknowledged(self, device: str, boot: int, first: int, following: int) -> None:
         """The hub told a device that it has these."""
         self.acknowledged.add(device, boot, first, following)
+        for index in range(first, following):
+            self._acknowledged_us.setdefault((device, boot, index), self._now_us())
         self.trace.note("acknowledged", device, boot, first, following)
 
     def saw_sent(self, bundle: Bundle) -> None:
@@ -175,8 +183,12 @@ class Observer:
         if position not in self._again:
             self._check_order((sender, lane, historical), (boot, index))
         self.arrived.add(*identity, index + 1)
+        self._arrived_us[identity] = self._now_us()
         if kind == KIND_GAP:
-            self._name(decode_record(payload)[5])
+            *_, at_us, gap = decode_record(payload)
+            self._name(gap)
+            if sender == self._hub and gap["reason"] == GAP_DISK_FULL:
+                self._evicted_us[gap["lane"]].append(at_us)
 
     def _check_order(self, row: tuple[str, int, bool], number: tuple[int, int]) -> None:
         before = self._newest.get(row, (0, -1))
@@ -232,6 +244,18 @@ class Observer:
         ]
         if named:
             raise Violation(f"eviction: alerts were dropped: {named[:5]} of {len(named)}")
+        self._check_eviction_order()
+
+    def _check_eviction_order(self) -> None:
+        """Whatever was in the store when something more urgent was evicted has gone before it."""
+        evicted_us = [sorted(times_us) for times_us in self._evicted_us]
+        for identity, arrived_us in self._arrived_us.items():
+            lane = self.lane_of.get(identity, LANE_ALERT)
+            known_us = self._acknowledged_us.get(identity, arrived_us) + SEARCH_US_MAX
+            for times_us in evicted_us[:lane]:
+                at = bisect_right(times_us, known_us)
+                if at < len(times_us) and times_us[at] < arrived_us:
+                    raise Violation(f"eviction: {identity} of lane {lane} was kept, and not gone")
 
     def statistics(self) -> dict[str, int]:
         """Return what it has seen."""
@@ -240,6 +264,7 @@ class Observer:
             "acknowledged": self.acknowledged.count(),
             "arrived": self.arrived.count(),
             "named_lost": len(self.kept.missing_in(self.arrived)),
+            "evictions": sum(map(len, self._evicted_us)),
             "redelivered": self.redelivered,
             "accounts_checked": self.accounts_checked,
             "events": self.trace.count,
