@@ -44,6 +44,9 @@ SESSION_SILENCE_MS_MAX = const(30000)
 HELLO_TIMEOUT_MS = const(10000)
 # Frames in flight on a link without an ack, so that a slow hub is not flooded.
 WINDOW_FRAMES_MAX = const(64)
+# Encoded, of the command policy: a board keeps it where all its tiny values share 1365 bytes.
+POLICY_SIZE_MAX = const(768)
+POLICY_ROWS_MAX = const(32)
 BUNDLE_SIZE_MAX = const(262144)
 # Of an image, in one message: what a board buffers, and what an ack may have to wait behind.
 PIECE_SIZE_MAX = const(1024)

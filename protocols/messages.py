@@ -39,6 +39,8 @@ MESSAGES = {
             ("drill", "bool"),
             ("reset_cause", "text"),
             ("log", "ranges"),
+            # Version of the hub's policy that the device goes by; 0: its own configuration.
+            ("policy", "boot"),
         ),
     ),
     # Hub: durable = those of `log` that the hub has already (the device frees them).
@@ -67,6 +69,10 @@ MESSAGES = {
     PIECE: ("piece", (("id", "uint"), ("offset", "uint"), ("data", "piece"))),
 }
 
+# kind -> what stands for the fields at the end that an earlier version did not have: a device
+# that is to be updated says hello in its old way.
+EARLIER: dict = {HELLO: [0]}
+
 
 def encode_message(kind: int, counter: int, fields: dict) -> bytes:
     """Return the payload of a session message; LocalProtocolError where a field does not fit."""
@@ -88,6 +94,9 @@ def decode_message(payload: bytes) -> tuple:
     if not isinstance(items, list) or len(items) < 2 or not is_integer(items[0]):
         raise RemoteProtocolError("malformed", "not a message")
     row = MESSAGES.get(items[0])
+    earlier = EARLIER.get(items[0], [])
+    if row is not None and len(items) == 2 + len(row[1]) - len(earlier):
+        items = items + earlier
     if row is None or len(items) != 2 + len(row[1]) or not fits(items[1], "uint"):
         raise RemoteProtocolError("malformed", f"message {items[0]}")
     fields = {}

@@ -131,10 +131,10 @@ class DeviceSession(_Session):
         self._nonce = nonce
 
     def start(self, hello: dict) -> None:
-        """Queue the hello. hello: its fields but for the nonce."""
+        """Queue the hello. hello: its fields but for the nonce; policy may be missing: none."""
         if self.state != IDLE:
             raise LocalProtocolError("started twice")
-        fields = {"nonce": self._nonce}
+        fields = {"nonce": self._nonce, "policy": 0}
         fields.update(hello)
         self._output.append(self.keys.up.seal(messages.encode_message(HELLO, 0, fields)))
         self.state = GREETING

@@ -67,17 +67,38 @@ COMMAND_IDENTIFY = const(2)
 COMMAND_SELF_TEST = const(3)
 COMMAND_UPDATE = const(4)  # [signed manifest]: fetch this image; again after each new session
 COMMAND_SWITCH = const(5)  # []: verify the image that was fetched, and restart with it
+# [version, [[mode, sensor or driver, [[number of POLICY_FIELDS, value], ..]], ..]]: what the hub wants
+# of the sensors of this kind of device, over the device's own configuration.
+COMMAND_POLICY = const(6)
+# [output, hold_ms, drill]: switch an output on for so long, 0: off. Nothing moves in a drill.
+COMMAND_ACTUATE = const(7)
 COMMAND_NAMES = {
     COMMAND_MODE: "mode",
     COMMAND_IDENTIFY: "identify",
     COMMAND_SELF_TEST: "self-test",
     COMMAND_UPDATE: "update",
     COMMAND_SWITCH: "switch",
+    COMMAND_POLICY: "policy",
+    COMMAND_ACTUATE: "actuate",
 }
+# Of a row of the command policy, in the order of their numbers: POLICY_ROWS of the agent says what
+# each may be.
+POLICY_FIELDS = (
+    "on",
+    "waveform",
+    "features",
+    "lane",
+    "report_ms",
+    "every_ms",
+    "rate_mhz",
+    "window_ms",
+    "trigger_raw",
+)
 RESULT_DONE = const(0)
 RESULT_FAILED = const(1)
 RESULT_UNKNOWN = const(2)
 RESULT_PACKAGE = const(3)  # of an update: this device is updated by its own package
+RESULT_DRILL = const(4)  # of an actuator: understood, and not done because it is a drill
 
 # Why the hub says good-bye.
 BYE_SUPERSEDED = const(1)

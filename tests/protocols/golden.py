@@ -19,7 +19,9 @@ from protocols.framing import prefixed
 from protocols.records import encode_record
 from protocols.session import DeviceSession, HubSession
 from protocols.vocabulary import (
+    COMMAND_ACTUATE,
     COMMAND_MODE,
+    COMMAND_POLICY,
     COMMAND_SWITCH,
     COMMAND_UPDATE,
     GAP_FLASH_FULL,
@@ -35,7 +37,9 @@ from protocols.vocabulary import (
     LANE_WAVE,
     MODE_DISASTER,
     MODE_NORMAL,
+    POLICY_FIELDS,
     RESULT_DONE,
+    RESULT_DRILL,
     UTC_SYNCHRONISED,
 )
 from tests.protocols.release_key import release
@@ -252,6 +256,7 @@ def session() -> list[Entry]:
             "drill": False,
             "reset_cause": "power",
             "log": [[2, 100, 140], [3, 0, 17]],
+            "policy": 0x1234ABCD,
         }
     )
     talk.pass_on(10_000)
@@ -264,6 +269,16 @@ def session() -> list[Entry]:
     talk.pass_on(20_000)
     talk.device.send(messages.RESULT, {"id": 1, "status": RESULT_DONE, "detail": ""})
     talk.pass_on(21_000)
+    pace = [[POLICY_FIELDS.index("report_ms"), 1000], [POLICY_FIELDS.index("waveform"), True]]
+    rows = [[MODE_DISASTER, "acc", pace]]
+    for number, code, arguments, status in (
+        (2, COMMAND_POLICY, [0x1234ABCD, rows], RESULT_DONE),
+        (3, COMMAND_ACTUATE, ["siren", 30_000, True], RESULT_DRILL),
+    ):
+        talk.hub.send(messages.COMMAND, {"id": number, "code": code, "arguments": arguments})
+        talk.pass_on(21_200)
+        talk.device.send(messages.RESULT, {"id": number, "status": status, "detail": ""})
+        talk.pass_on(21_400)
     talk.hub.send(messages.BYE, {"reason": 2, "retry_after_ms": 1000})
     talk.pass_on(22_000)
     return talk.entries

@@ -22,7 +22,7 @@ from tests.protocols.refusals import is_our_fault, reason_of
 
 NONCE = bytes(range(8))
 EXAMPLES: "dict[int, tuple[object, ...]]" = {
-    HELLO: (NONCE, 3, "0.1.0", "bridge", 0, False, "power", [[2, 100, 140], [3, 0, 17]]),
+    HELLO: (NONCE, 3, "0.1.0", "bridge", 0, False, "power", [[2, 100, 140], [3, 0, 17]], 7),
     WELCOME: (NONCE, NONCE, 2, True, []),
     ACK: ([[3, 0, 1]],),
     TIME_REQUEST: (123_456_789_012,),
@@ -96,6 +96,12 @@ def test_a_field_of_the_wrong_sort_or_size_fails_on_both_sides() -> None:
                 values[place] = value
                 payload = raw(kind, 0, values)
                 assert reason_of(decode_message, payload) == "malformed", (kind, name, value)
+
+
+def test_a_hello_of_before_there_was_a_policy_is_one_without() -> None:
+    earlier = raw(HELLO, 0, list(EXAMPLES[HELLO])[:-1])
+    assert decode_message(earlier)[2]["policy"] == 0
+    assert reason_of(decode_message, raw(HELLO, 0, list(EXAMPLES[HELLO])[:-2])) == "malformed"
 
 
 def test_missing_misnamed_and_further_fields_are_our_fault() -> None:

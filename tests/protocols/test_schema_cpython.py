@@ -64,6 +64,16 @@ def test_golden_frames_are_valid(row: dict[str, Any]) -> None:
     assert not is_valid(bytes.fromhex(row["payload"])[:-1], rule)
 
 
+def test_golden_arguments_of_commands_are_valid() -> None:
+    rules = {6: "policy_arguments", 7: "actuate_arguments"}
+    rows = [row["fields"] for row in load("session.json") if row["name"] == "command"]
+    checked = [row for row in rows if row["code"] in rules]
+    assert sorted(row["code"] for row in checked) == sorted(rules)
+    for row in checked:
+        assert is_valid(cbor2.dumps(row["arguments"], canonical=True), rules[row["code"]])
+        assert not is_valid(cbor2.dumps(row["arguments"][:-1]), rules[row["code"]])
+
+
 def test_golden_bundles_are_valid() -> None:
     for row in load("bundles.json"):
         assert is_valid(bytes.fromhex(row["bundle"]), "bundle")
