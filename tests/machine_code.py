@@ -14,7 +14,7 @@ from boards.build import ARCHITECTURES, compile_module
 from tests.arm_machine import ArmModule
 from tests.sources import PORTABLE, python_files, read
 
-ARCHITECTURE = ARCHITECTURES["rp2040"]
+PROCESSORS = ("rp2040", "rp2350")  # both ARM: what the emulator can run
 DETECTOR = {"sta_ms": 200, "lta_ms": 1000, "on_percent": 200, "off_percent": 120}
 
 
@@ -31,19 +31,21 @@ def marked_loops() -> list[tuple[str, str]]:
 
 
 @cache
-def arm_module(module: str) -> ArmModule:
-    """Return the machine code of a module, as the build makes it for an RP2040."""
+def arm_module(module: str, processor: str) -> ArmModule:
+    """Return the machine code of a module, as the build makes it for one of PROCESSORS."""
     tree = ast.parse(read(module.replace(".", "/") + ".py"))
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     names = [node.name for node in tree.body if isinstance(node, kinds)]
-    return ArmModule(compile_module(module, ARCHITECTURE), names)
+    return ArmModule(compile_module(module, ARCHITECTURES[processor]), names)
 
 
-def run_both(module: str, function: str, arguments: list[Any]) -> int:
+def run_both(
+    module: str, function: str, arguments: list[Any], processor: str = PROCESSORS[0]
+) -> int:
     """Run a loop as Python and as machine code, compare all they leave; return instructions."""
     for_arm = copy.deepcopy(arguments)
     expected = getattr(importlib.import_module(module), function)(*arguments)
-    result, instructions = arm_module(module).call(function, *for_arm)
+    result, instructions = arm_module(module, processor).call(function, *for_arm)
     assert int(expected) == result, (function, expected, result)
     # What a loop refuses it may leave half done.
     assert expected is False or for_arm == arguments, function
