@@ -103,11 +103,11 @@ class Config:
 
     def __init__(self, table: "dict[str, Any]") -> None:
         """table: what config.json holds. ConfigError names the first thing that is wrong."""
-        row = _checked(table, DEVICE_ROWS, "")
+        row = checked(table, DEVICE_ROWS, "")
         self.device = _device_name(row["device"])
         self.secret = _secret(row["secret"])
         self.profile = row["profile"]
-        hub = _checked(row["hub"], HUB_ROWS, "hub.")
+        hub = checked(row["hub"], HUB_ROWS, "hub.")
         self.host = hub["host"]
         self.port = hub["port"]
         self.led_pin = row.get("led_pin")
@@ -178,18 +178,18 @@ def _sensor(table: "Any", where: str) -> SensorRow:
     known = {row[0] for row in SENSOR_ROWS}
     if not isinstance(table, dict):
         raise ConfigError(where[:-1], "is no table", "a table for each sensor")
-    row = _checked({key: table[key] for key in table if key in known}, SENSOR_ROWS, where)
+    row = checked({key: table[key] for key in table if key in known}, SENSOR_ROWS, where)
     driver = row["driver"]
     rows = driver_rows().DRIVER_ROWS
     if driver not in rows:
         raise ConfigError(where + "driver", "is unknown: " + driver, ", ".join(sorted(rows)))
     own = {key: table[key] for key in table if key not in known}
     sensor = SensorRow(row["name"], driver, row)
-    sensor.settings = _checked(own, rows[driver], where)
+    sensor.settings = checked(own, rows[driver], where)
     _check_bus(sensor.settings, rows[driver], where)
     sensor.settings["name"] = sensor.name
     if "trigger" in row:
-        trigger = _checked(row["trigger"], TRIGGER_ROWS, where + "trigger.")
+        trigger = checked(row["trigger"], TRIGGER_ROWS, where + "trigger.")
         sensor.trigger = (trigger["peak_raw"], trigger["hold_ms"])
     if "detector" in row:
         sensor.detector = _detector(row["detector"], sensor, where + "detector")
@@ -197,7 +197,7 @@ def _sensor(table: "Any", where: str) -> SensorRow:
 
 
 def _detector(table: "Any", sensor: SensorRow, where: str) -> "dict[str, int]":
-    row = _checked(table, DETECTOR_ROWS, where + ".")
+    row = checked(table, DETECTOR_ROWS, where + ".")
     _check_waveform(sensor, where)
     for low, high in (("sta_ms", "lta_ms"), ("off_percent", "on_percent")):
         if row[low] >= row[high]:
@@ -237,7 +237,7 @@ def _policy_rows(table: "dict[str, Any]", sensors: "list[SensorRow]") -> "dict[s
 
 
 def _policy_row(table: "Any", sensor: SensorRow, where: str) -> "dict[str, Any]":
-    row = _checked(table, POLICY_ROWS, where)
+    row = checked(table, POLICY_ROWS, where)
     known = [setting[0] for setting in driver_rows().DRIVER_ROWS[sensor.driver]]
     for key in PACE_KEYS:
         if key in row and key not in known:
@@ -248,7 +248,7 @@ def _policy_row(table: "Any", sensor: SensorRow, where: str) -> "dict[str, Any]"
     return row
 
 
-def _checked(table: "Any", rows: "tuple[Any, ...]", where: str) -> "dict[str, Any]":
+def checked(table: "Any", rows: "tuple[Any, ...]", where: str) -> "dict[str, Any]":
     """Return the table with its defaults; ConfigError for what the rows do not allow."""
     if not isinstance(table, dict):
         raise ConfigError(where[:-1] or "the file", "is no table", "a table")

@@ -18,6 +18,7 @@ from agent.config import (
     TRIGGER_ROWS,
 )
 from agent.driver_rows import DRIVER_ROWS
+from agent.pi.settings import MACHINE_ROWS
 from hub import config as hub_config
 from hub.settings import Row
 from protocols.errors import REASONS
@@ -48,6 +49,9 @@ def page() -> str:
         *((f"a sensor with driver {name}", DRIVER_ROWS[name]) for name in sorted(DRIVER_ROWS)),
     ):
         parts += of_device(title, rows)
+    parts.append("## agent.toml: a Raspberry Pi as a device\n")
+    parts.append("The same as config.json in TOML, and beside it:\n")
+    parts += of_device("machine", MACHINE_ROWS)
     parts += of_rows("Scenario files", scenario.ROWS)
     actions = [(name, en, ja) for name, (ja, en) in scenario.ACTIONS.items()]
     parts += ["### Actions of events\n", table(("action", "English", "日本語"), actions)]

@@ -35,7 +35,11 @@ ONLY_ON_CPYTHON = (
 )
 ONLY_ON_MICROPYTHON = ("agent/hal/on_micropython.py", "agent/boot.py")
 
-PORTABLE_FILES = [file for file in python_files(*PORTABLE) if file not in ONLY_ON_CPYTHON]
+PORTABLE_FILES = [
+    file
+    for file in python_files(*PORTABLE)
+    if file not in ONLY_ON_CPYTHON and not file.startswith("agent/pi/")
+]
 
 
 @pytest.mark.parametrize("file", PORTABLE_FILES)

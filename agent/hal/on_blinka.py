@@ -40,6 +40,8 @@ WIRING: dict[str, Any] = {
 }
 PARTS = ("analogio", "board", "busio", "digitalio", "pwmio", "serial")
 MACHINE_ID = Path("/etc/machine-id")
+UPTIME = Path("/proc/uptime")
+YOUNG_S = 180
 DUTY_HALF = 32_768
 
 
@@ -159,10 +161,16 @@ class BlinkaBoard:
 
     wiring: laid over WIRING. parts: Blinka's modules by name; None: imported when first needed, of
     which OSError ENODEV with how to get them where they are missing. clock: None: the machine's.
+    watchdog: whom to feed, or None. Call close() at the end.
     """
 
     def __init__(
-        self, wiring: dict[str, Any] | None = None, *, parts: Any = None, clock: Any = None
+        self,
+        wiring: dict[str, Any] | None = None,
+        *,
+        parts: Any = None,
+        clock: Any = None,
+        watchdog: Any = None,
     ) -> None:
         self._wiring = {**WIRING, **(wiring or {})}
         self._parts = parts if parts is not None else _import_parts()
@@ -170,7 +178,8 @@ class BlinkaBoard:
         self._opened: dict[tuple[str, int], Any] = {}
         self.clock = Clock() if clock is None else clock
         self.unique_id = _unique_id()
-        self.reset_cause = "power_on"
+        self.reset_cause = _reset_cause()
+        self._watchdog = watchdog
         self.waker = Waker()
         self._watcher = self._parts.PinWatcher()
 
@@ -257,6 +266,18 @@ class BlinkaBoard:
         pin = getattr(self._parts.board, self._wiring["adc"][number])
         return Adc(self._parts.analogio.AnalogIn(pin))
 
+    def check(self) -> None:
+        """Raise OSError ENODEV, with what to do, where Blinka is missing or knows no board."""
+        _ = self._parts.board, self._parts.busio
+
+    def watchdog(self) -> Any:
+        """Return who restarts the agent unless fed, as the service manager does; None: nobody."""
+        return self._watchdog
+
+    def network(self) -> None:
+        """Return None: Linux looks after its interfaces itself."""
+        return None
+
     def close(self) -> None:
         """Look at no pin any more."""
         self._watcher.stop()
@@ -304,6 +325,15 @@ class BlinkaBoard:
 def _lock(bus: Any) -> None:
     while not bus.try_lock():
         time.sleep(0)
+
+
+def _reset_cause() -> str:
+    """Return power_on while the machine is young, else software: the program alone began anew."""
+    try:
+        uptime_s = float(UPTIME.read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return "power_on"
+    return "power_on" if uptime_s < YOUNG_S else "software"
 
 
 def _unique_id() -> bytes:

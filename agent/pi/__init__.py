@@ -1,0 +1,1 @@
+"""A Raspberry Pi as a device: what an agent needs around it on Linux. CPython only."""
