@@ -97,8 +97,7 @@ class Store:
         self.on_evicted: list[Callable[[int, int, int], None]] = []
         self.on_relief: list[Callable[[], None]] = []  # links may read again
         self.on_damage: list[Callable[[str], None]] = []  # the file itself is: start again
-        # Of a chunk of version 1, which has no checksum.
-        self.is_whole: Callable[[Chunk], bool] = lambda chunk: True
+        self.is_whole: Callable[[Chunk], bool] = lambda chunk: True  # of version 1: no checksum
         self.is_damaged = False  # the next start puts it aside (hub.recovery)
         self.is_salvaging = bool(self.meta.get(SALVAGE_KEY))  # old frames may still come in
         self.failure = ""
