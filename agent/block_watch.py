@@ -3,33 +3,44 @@
 from agent.detector import Detector
 from agent.features import FEATURES, BlockSums, Window
 from agent.trigger import Trigger
+from protocols.portable import const
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
 
     from agent.config import SensorRow
+    from agent.policy import Rule
+
+TRIGGER_HOLD_MS = const(1000)  # of a sensor whose own row has no trigger
 
 
 class BlockWatch:
     """Looks at every block of one sensor.
 
-    width: channels. spacing_us: nominal. keeps_features: the mode wants them.
+    width: channels. spacing_us: nominal. rule: whether the mode wants features, and what peak is
+    an alert.
     After feed(): peak, raw, to report, or 0; onset: sets before the newest where an event began,
     or -1.
     """
 
-    def __init__(
-        self, row: "SensorRow", width: int, spacing_us: int, keeps_features: bool
-    ) -> None:
+    def __init__(self, row: "SensorRow", width: int, spacing_us: int, rule: "Rule") -> None:
         trigger, detector = row.trigger, row.detector
-        self.keeps_features = keeps_features
+        keeps_features = rule.features
+        self._suits = (rule.features, rule.trigger_raw)
+        if rule.trigger_raw >= 0:
+            hold_ms = trigger[1] if trigger else TRIGGER_HOLD_MS
+            trigger = (rule.trigger_raw, hold_ms) if rule.trigger_raw else None
         self.peak = 0
         self.onset = -1
         self._trigger = trigger and Trigger(width, trigger[0], trigger[1])
         self._detector = detector and Detector(width, spacing_us, detector)
         self._windows = [Window() for _ in range(width if keeps_features else 0)]
         self._sums = BlockSums(width) if self._trigger or self._windows else None
+
+    def suits(self, rule: "Rule") -> bool:
+        """Tell whether another mode's rule wants nothing else of it."""
+        return self._suits == (rule.features, rule.trigger_raw)
 
     def feed(self, block: "array[int]", count: int, now_us: int) -> None:
         """Take the first count >= 1 sets of a block that was read at now_us."""

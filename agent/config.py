@@ -22,13 +22,15 @@ NUMBER_MAX = 0x7FFFFFFF
 
 # Sorts: "text"; "bool"; a tuple (low, high) of integers; a list of allowed values; "table";
 # "tables".
-DEVICE_ROWS = (
+DEVICE_ROWS: "tuple[Any, ...]" = (
     ("device", "text", REQUIRED, "1 to 16 bytes, the name under which the hub knows it"),
     ("secret", "text", REQUIRED, "64 hexadecimal digits"),
     ("profile", "text", "", "a name of boards/devices"),
     ("hub", "table", REQUIRED, "a table with host and port"),
     ("sensors", "tables", REQUIRED, "a list with a table for each sensor"),
     ("policy", "table", REQUIRED, "a table with normal, and watch and disaster where they differ"),
+    ("outputs", "tables", [], "a list with a table for each siren or lamp"),
+    ("alone_after_ms", (10_000, 86_400_000), 120_000, "10000 to 86400000, without a hub"),
     ("led_pin", (0, 99), ABSENT, "the number of a pin, lit by the command identify"),
     ("board", "text", "", "a name of boards/boards: of the images that fit it"),
     ("update_key", "text", "", "empty, or 512 hexadecimal digits: the key that signs images"),
@@ -45,6 +47,21 @@ SENSOR_ROWS = (
     ("encoding", ["packed", "plain"], "packed", '"packed" or "plain"'),
     ("trigger", "table", ABSENT, "a table with peak_raw and hold_ms"),
     ("detector", "table", ABSENT, "a table with sta_ms, lta_ms and so on"),
+    ("own_rule", "table", ABSENT, "a table with above_raw or below_raw, and mode or output"),
+)
+OUTPUT_ROWS = (
+    ("name", "text", REQUIRED, "1 to 32 bytes, another name for each output"),
+    ("pin", (0, 99), REQUIRED, "the number of a pin"),
+    ("active", ["high", "low"], "high", '"high" or "low"'),
+    ("hold_ms_max", (1000, 3_600_000), 180_000, "1000 to 3600000: it is never on for longer"),
+)
+# Only while no hub is heard; of the sensor's first channel.
+OWN_RULE_ROWS = (
+    ("above_raw", (-NUMBER_MAX, NUMBER_MAX), ABSENT, "raw units of the sensor: more is a case"),
+    ("below_raw", (-NUMBER_MAX, NUMBER_MAX), ABSENT, "raw units of the sensor: less is a case"),
+    ("mode", ["normal", "watch", "disaster"], "disaster", "the mode that the sensors follow"),
+    ("output", "text", "", "empty, or the name of an output that sounds"),
+    ("hold_ms", (1000, 86_400_000), 600_000, "1000 to 86400000: so long after the case is over"),
 )
 TRIGGER_ROWS = (
     ("peak_raw", (1, NUMBER_MAX), REQUIRED, "1 or more, in raw units of the sensor"),
@@ -67,6 +84,7 @@ POLICY_ROWS = (
     ("every_ms", (10, 86_400_000), ABSENT, "10 to 86400000"),
     ("rate_mhz", (1, 4_000_000), ABSENT, "1 to 4000000"),
     ("window_ms", (0, 60_000), ABSENT, "0 to 60000"),
+    ("trigger_raw", (0, NUMBER_MAX), ABSENT, "peak that is an alert, raw units; 0: none"),
 )
 
 
@@ -95,7 +113,34 @@ class SensorRow:
         self.plain = row["encoding"] == "plain"
         self.trigger: tuple[int, int] | None = None
         self.detector: dict[str, int] | None = None
+        self.own_rule: OwnRuleRow | None = None
         self.settings: dict[str, Any] = {}
+        self.paces: tuple[str, ...] = ()  # settings of its driver that a policy may change
+
+
+class OutputRow:
+    """One siren or lamp."""
+
+    def __init__(self, row: "dict[str, Any]") -> None:
+        self.name: str = row["name"]
+        self.pin: int = row["pin"]
+        self.active_high: bool = row["active"] == "high"
+        self.hold_ms_max: int = row["hold_ms_max"]
+
+
+class OwnRuleRow:
+    """What a sensor's value means while no hub is heard. mode: 0 to 2."""
+
+    def __init__(self, row: "dict[str, Any]") -> None:
+        self._above = row.get("above_raw", NUMBER_MAX)
+        self._below = row.get("below_raw", -NUMBER_MAX)
+        self.mode: int = MODE_NAMES.index(row["mode"])
+        self.output: str = row["output"]
+        self.hold_ms: int = row["hold_ms"]
+
+    def is_passed(self, raw: int) -> bool:
+        """Tell whether a value is a case."""
+        return raw > self._above or raw < self._below
 
 
 class Config:
@@ -113,7 +158,10 @@ class Config:
         self.led_pin = row.get("led_pin")
         self.board = row["board"]
         self.update_key = _update_key(row["update_key"])
+        self.alone_after_ms = row["alone_after_ms"]
+        self.outputs = _outputs(row["outputs"])
         self.sensors = _sensors(row["sensors"])
+        _check_own_rules(self.sensors, [output.name for output in self.outputs])
         lanes = {sensor.name: sensor.lane for sensor in self.sensors}
         self.policy = Policy(_policy_rows(row["policy"], self.sensors), lanes)
         _forget_driver_rows()
@@ -186,6 +234,7 @@ def _sensor(table: "Any", where: str) -> SensorRow:
     own = {key: table[key] for key in table if key not in known}
     sensor = SensorRow(row["name"], driver, row)
     sensor.settings = checked(own, rows[driver], where)
+    sensor.paces = tuple(setting[0] for setting in rows[driver] if setting[0] in PACE_KEYS)
     _check_bus(sensor.settings, rows[driver], where)
     sensor.settings["name"] = sensor.name
     if "trigger" in row:
@@ -193,7 +242,33 @@ def _sensor(table: "Any", where: str) -> SensorRow:
         sensor.trigger = (trigger["peak_raw"], trigger["hold_ms"])
     if "detector" in row:
         sensor.detector = _detector(row["detector"], sensor, where + "detector")
+    if "own_rule" in row:
+        sensor.own_rule = OwnRuleRow(checked(row["own_rule"], OWN_RULE_ROWS, where + "own_rule."))
+        if not {"above_raw", "below_raw"} & set(row["own_rule"]):
+            raise ConfigError(where + "own_rule", "has no threshold", "above_raw, below_raw")
     return sensor
+
+
+def _outputs(tables: "list[Any]") -> "list[OutputRow]":
+    outputs: list[OutputRow] = []
+    for position, table in enumerate(tables):
+        where = "outputs[%d]." % position
+        output = OutputRow(checked(table, OUTPUT_ROWS, where))
+        names = [other.name for other in outputs]
+        if output.name in names or not 1 <= len(output.name.encode()) <= 32:
+            raise ConfigError(
+                where + "name", "is used twice, empty or too long", OUTPUT_ROWS[0][3]
+            )
+        outputs.append(output)
+    return outputs
+
+
+def _check_own_rules(sensors: "list[SensorRow]", outputs: "list[str]") -> None:
+    for sensor in sensors:
+        rule = sensor.own_rule
+        if rule is not None and rule.output and rule.output not in outputs:
+            where = "own_rule.output of " + sensor.name
+            raise ConfigError(where, "is no output: " + rule.output, ", ".join(outputs))
 
 
 def _detector(table: "Any", sensor: SensorRow, where: str) -> "dict[str, int]":
@@ -232,16 +307,16 @@ def _policy_rows(table: "dict[str, Any]", sensors: "list[SensorRow]") -> "dict[s
             where = "policy.%s.%s" % (mode, name)
             if name not in by_name:
                 raise ConfigError(where, "is no sensor", ", ".join(sorted(by_name)))
-            rows[mode][name] = _policy_row(table[mode][name], by_name[name], where + ".")
+            rows[mode][name] = policy_row(table[mode][name], by_name[name], where + ".")
     return rows
 
 
-def _policy_row(table: "Any", sensor: SensorRow, where: str) -> "dict[str, Any]":
+def policy_row(table: "Any", sensor: SensorRow, where: str) -> "dict[str, Any]":
+    """Return a row of the policy for a sensor, checked; ConfigError where it means nothing."""
     row = checked(table, POLICY_ROWS, where)
-    known = [setting[0] for setting in driver_rows().DRIVER_ROWS[sensor.driver]]
     for key in PACE_KEYS:
-        if key in row and key not in known:
-            allowed = "settings of %s: %s" % (sensor.driver, ", ".join(known))
+        if key in row and key not in sensor.paces:
+            allowed = "of %s: %s" % (sensor.driver, ", ".join(sensor.paces) or "nothing")
             raise ConfigError(where + key, "means nothing to this sensor", allowed)
     if row.get("features") or not row.get("waveform", True):
         _check_waveform(sensor, where[:-1])

@@ -55,6 +55,7 @@ class Conversation:
                 "drill": self._operation.drill,
                 "reset_cause": reset_cause,
                 "log": self._flashlog.extent()[:RANGES_MAX],
+                "policy": self._operation.policy_version(),
             }
         )
 
@@ -72,7 +73,9 @@ class Conversation:
 
     def receive(self, frame: bytes, now_us: int) -> None:
         """Take a frame of the hub; RemoteProtocolError ends the conversation."""
-        for kind, fields in self._session.receive(frame, now_us):
+        events = self._session.receive(frame, now_us)
+        self._operation.heard(now_us)
+        for kind, fields in events:
             if kind == WELCOME:
                 self._free(fields["durable"])
                 self._operation.change_mode(fields["mode"], fields["drill"], now_us)

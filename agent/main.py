@@ -13,6 +13,9 @@ from agent.flashlog import FlashLog
 from agent.links.tcp import TcpLink
 from agent.log import Log
 from agent.operation import Operation
+from agent.outputs import Outputs
+from agent.own_rule import OwnRule
+from agent.policy_order import PolicyOrder
 from agent.sampler import EVENT_POLL_MS, EVENT_WATCH_US, Sampler
 from agent.sealer import Sealer
 from agent.sensor import Sensor
@@ -62,7 +65,16 @@ class Agent:
         sensors = [Sensor(board, row, self.log) for row in config.sensors]
         self.sampler = Sampler(sensors, config.policy, self.sealer)
         led = None if config.led_pin is None else board.pin(config.led_pin, "out", "none")
-        self.operation = Operation(self.sampler, self.flashlog, self.log, led)
+        self.outputs = Outputs(board, config.outputs, self.log)
+        self.operation = Operation(
+            self.sampler,
+            self.flashlog,
+            self.log,
+            led,
+            policy_order=PolicyOrder(config, board, self.flashlog, self.log),
+            outputs=self.outputs,
+            own_rule=OwnRule(sensors, self.outputs, config.alone_after_ms),
+        )
         self._next_us = 0  # when a sensor is due
         self.update = self._make_update(slot)
         self._beats = Beats()
@@ -123,7 +135,7 @@ class Agent:
         self._name_trial()
         while self.flashlog.prepare():  # before the first sample: erasing stops the processor
             pass
-        self.sampler.follow(self.operation.mode, self._now_us())
+        self.sampler.follow(self.operation.followed_mode(), self._now_us())
         while not self._stopping.is_set():
             framed = self.sealer.next_index
             now_us = self._now_us()
@@ -135,6 +147,7 @@ class Agent:
                 self.flashlog.prepare()
             self._beats.expect("sampler", next_us + _BEAT_MARGIN_US)
             await sleep_us(min(next_us, now_us + US_PER_S) - self._now_us())
+        self.outputs.all_off(self._now_us())
         self.sampler.flush(self._now_us())
         self.flashlog.keep(KEY_STOPPED, self.boot.to_bytes(4, "big"))
         self.uplink.wake()

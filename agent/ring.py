@@ -34,6 +34,12 @@ class Ring:
         """Keep the `newer` newest sets only: those before are not of one piece with them."""
         self.kept = newer
 
+    def newest(self, channel: int) -> "int | None":
+        """Return a channel's newest sample; None where there is none."""
+        if not self.kept:
+            return None
+        return self._values[(self._next + channel - self._width) % self._size]
+
     def column(self, channel: int, count: int, newer: int) -> Column:
         """Return a channel's samples of the `count` sets before the `newer` newest."""
         first = (self._next + channel - (count + newer) * self._width) % self._size

@@ -28,7 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from agent.config import SensorRow
+    from agent.config import OwnRuleRow, SensorRow
     from agent.log import Log
     from agent.policy import Rule
 
@@ -131,8 +131,8 @@ class Sensor:
         if self._ring is None or self._ring.capacity != capacity:
             self._block = array("i", bytes(4 * driver.samples_max * width))
             self._ring = Ring(width, capacity)
-        if self._watch is None or self._watch.keeps_features != rule.features:
-            self._watch = BlockWatch(self._row, width, spacing_us, rule.features)
+        if self._watch is None or not self._watch.suits(rule):
+            self._watch = BlockWatch(self._row, width, spacing_us, rule)
 
     def _start(self, now_us: int) -> None:
         try:
@@ -341,6 +341,14 @@ class Sensor:
         is_news = self._watch.onset >= 0 and self._count
         is_over = not self._sends_all and self._waiting_count
         return bool(is_news or is_over) or len(self._closed) > SERIES_WAITING_MAX
+
+    def own_rule(self) -> "OwnRuleRow | None":
+        """Return what its value means while no hub is heard."""
+        return self._row.own_rule
+
+    def newest(self) -> "int | None":
+        """Return the newest raw value of the first channel; None without one, or at a fault."""
+        return self._ring.newest(0) if self._driver is not None and self._works else None
 
     def has_readings(self) -> bool:
         """Tell whether take_series() has something to give."""

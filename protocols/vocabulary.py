@@ -67,8 +67,8 @@ COMMAND_IDENTIFY = const(2)
 COMMAND_SELF_TEST = const(3)
 COMMAND_UPDATE = const(4)  # [signed manifest]: fetch this image; again after each new session
 COMMAND_SWITCH = const(5)  # []: verify the image that was fetched, and restart with it
-# [version, [[mode, sensor or driver, [[number of POLICY_FIELDS, value], ..]], ..]]: what the hub wants
-# of the sensors of this kind of device, over the device's own configuration.
+# [version, [[mode, sensor or driver, [[number of POLICY_FIELDS, value], ..]], ..]]: what the hub
+# wants of the sensors of this kind of device, over the device's own configuration.
 COMMAND_POLICY = const(6)
 # [output, hold_ms, drill]: switch an output on for so long, 0: off. Nothing moves in a drill.
 COMMAND_ACTUATE = const(7)

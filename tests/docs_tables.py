@@ -12,6 +12,8 @@ from agent.config import (
     DETECTOR_ROWS,
     DEVICE_ROWS,
     HUB_ROWS,
+    OUTPUT_ROWS,
+    OWN_RULE_ROWS,
     POLICY_ROWS,
     REQUIRED,
     SENSOR_ROWS,
@@ -45,6 +47,8 @@ def page() -> str:
         ("each of sensors", SENSOR_ROWS),
         ("trigger of a sensor", TRIGGER_ROWS),
         ("detector of a sensor", DETECTOR_ROWS),
+        ("own_rule of a sensor", OWN_RULE_ROWS),
+        ("each of outputs", OUTPUT_ROWS),
         ("policy, by mode and sensor", POLICY_ROWS),
         *((f"a sensor with driver {name}", DRIVER_ROWS[name]) for name in sorted(DRIVER_ROWS)),
     ):

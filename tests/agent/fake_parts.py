@@ -8,6 +8,9 @@ from agent.drivers.errors import SensorError
 from agent.flashlog import FlashLog
 from agent.log import Log
 from agent.operation import Operation
+from agent.outputs import Outputs
+from agent.own_rule import OwnRule
+from agent.policy_order import PolicyOrder
 from agent.sampler import Sampler
 from agent.sealer import Sealer
 from agent.sensor import Sensor
@@ -31,6 +34,16 @@ def neighbours(items: "list[Any]") -> "list[tuple[Any, Any]]":
     return list(zip(items, items[1:]))  # noqa: B905, RUF007
 
 
+class Pin:
+    """An output. level: as it was set last, -1: never."""
+
+    def __init__(self) -> None:
+        self.level = -1
+
+    def set(self, level: int) -> None:
+        self.level = level
+
+
 class Board:
     """A board that has a clock and chips. faults: sensor names that fail."""
 
@@ -39,6 +52,7 @@ class Board:
         self.time_us = 0
         self.faults: set[str] = set()
         self.levels: dict[str, int] = {}
+        self.pins: dict[int, Pin] = {}
         self.period_ns = 10_000_000  # of Counting's oscillator
         self.quake_us = 1 << 60
         self.random_count = 0
@@ -47,6 +61,9 @@ class Board:
 
     def now_us(self) -> int:
         return self.time_us
+
+    def pin(self, number: int, mode: str, pull: str) -> "Pin":
+        return self.pins.setdefault(number, Pin())
 
     def random(self, n: int) -> bytes:
         self.random_count += 1
@@ -224,14 +241,24 @@ class Core:
         self.log = Log(self.board, echo=False)
         self.sensors = [Sensor(self.board, row, self.log, create) for row in checked.sensors]
         self.sampler = Sampler(self.sensors, checked.policy, self.sealer)
-        self.operation = Operation(self.sampler, self.flashlog, self.log, None)
-        self.sampler.follow(self.operation.mode, 0)
+        self.outputs = Outputs(self.board, checked.outputs, self.log)
+        self.operation = Operation(
+            self.sampler,
+            self.flashlog,
+            self.log,
+            None,
+            policy_order=PolicyOrder(checked, self.board, self.flashlog, self.log, create=create),
+            outputs=self.outputs,
+            own_rule=OwnRule(self.sensors, self.outputs, checked.alone_after_ms),
+        )
+        self.sampler.follow(self.operation.followed_mode(), 0)
 
     def run(self, until_us: int, late_us: int = 0) -> None:
         """Run the sampler to this time; each call of it comes up to late_us late."""
         turn = 0
         while True:
             next_us = self.sampler.run_due(self.board.time_us)
+            self.operation.run_due(self.board.time_us)
             turn += 1
             next_us += turn * 7919 % (late_us + 1)
             if next_us > until_us:
