@@ -6,6 +6,7 @@ power may go in the middle of any byte.
 
 import asyncio
 import random
+from array import array
 from typing import Any
 
 import agent.uplink
@@ -28,7 +29,7 @@ SECTORS = (9, 24)  # small ones overflow in an outage of some minutes
 # What it frames in turn; a wave is larger.
 LANES = (LANE_STATE, LANE_WAVE, LANE_STATE, LANE_WAVE, LANE_ALERT, LANE_WAVE, LANE_LIFE)
 READINGS = {LANE_WAVE: 400}
-READINGS_ELSE = 5
+READINGS_ELSE = 60
 OFF_S_MAX = 60
 # A light device has no watchdog to tell every two seconds that it waits.
 vars(agent.uplink)["_TURN_US_MAX"] = 30_000_000
@@ -218,7 +219,7 @@ class Device:
                 lane = LANES[number % len(LANES)]
                 number += 1
                 count = READINGS.get(lane, READINGS_ELSE)
-                values = list(self.chance.randbytes(count))
+                values = array("H", self.chance.randbytes(2 * count)).tolist()
                 series = Series("level", "m", (-3, 1), now_us, spacing_ns=10**6, values=values)
                 sealer.append_batch(lane, [series], False)
                 self.framed += 1

@@ -9,11 +9,12 @@ import asyncio
 import dataclasses
 import random
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from hub import config
-from hub.database import StoreError
+from hub import config, ledger
+from hub.database import StoreError, connect_to_read
 from hub.links.tcp import listen
 from hub.main import Hub
 from hub.store import Store
@@ -129,6 +130,15 @@ class WorldHub:
         ended = [task for task in self._tasks if task.done() and not task.cancelled()]
         died = [error for task in ended if (error := task.exception()) is not None]
         return self.errors + died
+
+    def ledger_gaps(self) -> list[tuple[str, int, int, int]]:
+        """Return the losses that the ledger names: device, boot, first, next."""
+        with closing(connect_to_read(self.data() / "hub.sqlite")) as db:
+            rows = [entry.fields() for _, entry in ledger.read(db, ledger.GAP)]
+        return [
+            (str(row["device"]), int(row["boot"]), int(row["first"]), int(row["next"]))
+            for row in rows
+        ]
 
     def gave_up(self, error: Exception) -> bool:
         """Tell whether a start failed because the disk died or fails: it is to be tried again."""

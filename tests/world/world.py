@@ -178,7 +178,7 @@ class World:
             self._check()
             self.on_progress((self.loop.now_us - begin_us) / (end_us - begin_us))
         await self._rest()
-        self.observer.check_all_arrived()
+        self.observer.check_all_arrived(self.hub.ledger_gaps())
         keeper.cancel()
 
     async def _rest(self) -> None:
