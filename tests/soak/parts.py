@@ -81,7 +81,7 @@ def full_stores(given: Given, tell: Tell) -> dict[str, Any]:
     for line in _lines("-m", "tests.world", "--seed", str(given.seed), *words, *more):
         report = json.loads(line)
         found["worlds"] += 1
-        for name in ("kept", "named_lost", "evictions", "outlasting"):
+        for name in names:
             found[name] += report[name]
     return found
 

@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--fault", type=float, default=15.0, help="seconds between faults")
     parser.add_argument("--size", type=int, default=64, help="MiB of the hub's store")
     parser.add_argument("--exchange", type=int, default=10, help="seconds between time exchanges")
+    parser.add_argument("--sectors", type=int, default=24, help="of a light device's flash")
     parser.add_argument("--outage", action="store_true", help="no platform until the end")
     parser.add_argument("--break", dest="broken", choices=sorted(BY_NAME), default="",
                         help="play a hub that breaks a promise")  # fmt: skip
@@ -34,7 +35,7 @@ def main() -> int:
     logging.disable(logging.ERROR)  # what goes wrong here is meant to
     for seed in range(given.seed, given.seed + given.worlds):
         plan = Plan(seed, given.hours, given.devices, given.every, given.fault, given.outage,
-                    given.size, given.exchange, given.broken)  # fmt: skip
+                    given.size, given.exchange, given.broken, given.sectors)  # fmt: skip
         world = World(plan, keep_trace=given.trace is not None)
         if given.progress:
             world.on_progress = lambda share: print(f"{share:.2%}", file=sys.stderr, flush=True)

@@ -25,7 +25,6 @@ from simulators.virtual_device import WatchedFlash
 from tests.world.network import HUB_PORT, Network
 from tests.world.observer import Observer
 
-SECTORS = (9, 24)  # small ones overflow in an outage of some minutes
 # What it frames in turn; a wave is larger.
 LANES = (LANE_STATE, LANE_WAVE, LANE_STATE, LANE_WAVE, LANE_ALERT, LANE_WAVE, LANE_LIFE)
 READINGS = {LANE_WAVE: 400}
@@ -113,12 +112,18 @@ class Device:
     """One device; it lives from start() on, through every loss of its power."""
 
     def __init__(
-        self, keys: DeviceKeys, network: Network, observer: Observer, *, every_us: int, seed: int
+        self,
+        keys: DeviceKeys,
+        network: Network,
+        observer: Observer,
+        *,
+        every_us: int,
+        sectors: int,
+        seed: int,
     ) -> None:
         self.keys = keys
         self.network = network
         self.chance = random.Random(seed)
-        sectors = SECTORS[seed % len(SECTORS)]
         self.body = SimFlash(sector_count=sectors, seed=seed & 0xFFFF)
         self._flash = WatchedFlash(self.body, Seen(keys.device, observer))  # type: ignore[arg-type]
         self._observer = observer

@@ -41,7 +41,8 @@ class Plan:
     every_s: a device's pace of frames. fault_s: mean time between faults. outage: the line to the
     platform is dead for all the hours. exchange_s: how often the hub asks a device for its time,
     which is most of what a large town says in a quiet hour; below the 30 s of silence that end a
-    session. broken: a name of tests.world.breaks.
+    session. broken: a name of tests.world.breaks. sectors: of a light device's flash;
+    with 9 it overflows in an outage of some minutes.
     """
 
     seed: int
@@ -53,12 +54,14 @@ class Plan:
     size_max_mib: int = 64
     exchange_s: int = TIME_EXCHANGE_INTERVAL_MS // 1000
     broken: str = ""
+    sectors: int = 24
 
     def command(self) -> str:
         """Return the command that plays this world again."""
         words = f"python -m tests.world --seed {self.seed} --hours {self.hours:g}"
         words += f" --devices {self.devices} --every {self.every_s:g} --fault {self.fault_s:g}"
         words += f" --size {self.size_max_mib} --exchange {self.exchange_s}"
+        words += f" --sectors {self.sectors}"
         words += " --outage" if self.outage else ""
         return words + (f" --break {self.broken}" if self.broken else "")
 
@@ -88,7 +91,8 @@ class World:
         self.devices: dict[str, Device | WholeDevice] = {
             name: Device(
                 keys[name], self.network, self.observer,
-                every_us=round(plan.every_s * 1e6), seed=self._chance.randrange(1 << 32),
+                every_us=round(plan.every_s * 1e6), sectors=plan.sectors,
+                seed=self._chance.randrange(1 << 32),
             )
             for name in names
         }  # fmt: skip
