@@ -71,13 +71,8 @@ def full_stores(given: Given, tell: Tell) -> dict[str, Any]:
     """Worlds whose platform stays away until long after the hub's store of 1 MiB is full."""
     words = ("--hours", "0.8", "--every", "2", "--fault", "60", "--size", "1", "--outage")
     more = ("--worlds", str(FULL_STORES))
-    found: dict[str, Any] = {
-        "worlds": 0,
-        "kept": 0,
-        "named_lost": 0,
-        "evictions": 0,
-        "outlasting": 0,
-    }
+    names = ("kept", "named_lost", "evictions", "outlasting")
+    found: dict[str, Any] = {"worlds": 0, **dict.fromkeys(names, 0)}
     for line in _lines("-m", "tests.world", "--seed", str(given.seed), *words, *more):
         report = json.loads(line)
         found["worlds"] += 1
