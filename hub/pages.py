@@ -42,7 +42,7 @@ class Log:
     data: bytes
     images: dict[int, list[int]]
     is_whole: bool  # no transaction stands behind a frame that does not check
-    last_start: int = 0  # offset of the last transaction: a power cut may have torn it
+    last_start: int = 0  # offset of what SQLite will not see: perhaps never synced
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Pages:
     def settled_leaves(
         self, kinds: tuple[int, ...], pages_max: int | None = None
     ) -> Iterator[Page]:
-        """Yield the same without the log's last transaction."""
+        """Yield the same without what SQLite does not see of the log."""
         upto = self.count if pages_max is None else min(self.count, pages_max)
         for number in range(upto):
             at = number * PAGE_SIZE
@@ -82,7 +82,7 @@ class Pages:
         yield from self._of_log(kinds, 0, self._log.last_start)
 
     def last_leaves(self, kinds: tuple[int, ...]) -> Iterator[Page]:
-        """Yield those of the log's last transaction alone."""
+        """Yield those of the log that SQLite does not see."""
         yield from self._of_log(kinds, self._log.last_start, len(self._log.data))
 
     def _of_log(self, kinds: tuple[int, ...], start: int, end: int) -> Iterator[Page]:
@@ -230,7 +230,7 @@ def read_log(path: Path) -> Log:
     if not data or not any(data[:WAL_HEADER_SIZE]):  # it was just begun
         return Log(data, {}, is_whole=not data[WAL_HEADER_SIZE:])
     images: dict[int, list[int]] = {}
-    commits: list[int] = [WAL_HEADER_SIZE, WAL_HEADER_SIZE]  # offsets behind each
+    last_start = WAL_HEADER_SIZE
     header = sums = _checked_header(data)
     is_whole = header is not None
     for at in starts:
@@ -243,10 +243,11 @@ def read_log(path: Path) -> Log:
             sums = _checked_frame(data, at, sums)
         if any(head[4:8]):
             is_whole &= sums is not None  # a transaction ends here that SQLite will not see
-            commits.append(at + frame_size)
+            if sums is not None:
+                last_start = at + frame_size
         number = int.from_bytes(head[:4], "big")
         images.setdefault(number, []).append(at + FRAME_HEADER_SIZE)
-    return Log(data, images, is_whole, last_start=commits[-2])
+    return Log(data, images, is_whole, last_start=last_start)
 
 
 def _checked_header(data: bytes) -> tuple[int, int] | None:

@@ -198,7 +198,7 @@ def _read_pages(pages: Pages, remains: Remains) -> None:
     loose: list[int] = []  # chunks' rowids that no checksum vouches for, and their counts
     for page in pages.settled_leaves(_LEAVES, RAW_PAGES_MAX):
         _take_page(pages, page, (found, loose))
-    # A power cut may have torn the last transaction: nobody was told of what it took in, and what
+    # A power cut may have torn what was never synced: nobody was told of what it took in, and what
     # of it is not found must come again. What is found is noted when it comes over.
     seen = dict(found.rows["seen"])
     for page in pages.last_leaves(_LEAVES):
