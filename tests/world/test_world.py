@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import re
 import subprocess
 import sys
@@ -39,8 +38,8 @@ def compiler() -> None:
     need("cc")
 
 
-def test_every_promise_holds_in_worlds_of_new_seeds() -> None:
-    seed = random.randrange(1 << 31)  # a failure prints the command that plays it again
+def test_every_promise_holds_in_a_few_worlds() -> None:
+    seed = 7  # always the same ones, as a change is judged by them; the soak draws new ones
     reports = reports_of(play("--seed", str(seed), "--worlds", str(SEEDS)))
     assert len(reports) == SEEDS
     for report in reports:
