@@ -1,6 +1,7 @@
 """The relay queue: whatever line and store do, every frame is settled once or still held."""
 
 from collections import Counter
+from copy import deepcopy
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -112,6 +113,10 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule()
     def save(self) -> None:
+        """What is saved is what would be if the line went down now."""
+        after = deepcopy(self.queue)
+        after.line_down()
+        assert self.queue.rows() == after.rows()
         self.saved = (self.queue.rows(), dict(self.model))
 
     @rule()
@@ -138,13 +143,11 @@ class QueueMachine(RuleBasedStateMachine):
 
     @invariant()
     def exactly_what_waits_is_held(self) -> None:
+        needed = [self.queue.needed(lane, self.following[lane]) for lane in LANES]
         held = {
             (lane, number)
-            for lane, live, backlog, _, _ in self.queue.rows()
-            for first, following in [
-                *zip(backlog[::2], backlog[1::2], strict=True),
-                (live, self.following[lane]),
-            ]
+            for lane, flat in enumerate(needed)
+            for first, following in zip(flat[::2], flat[1::2], strict=True)
             for number in range(first, following)
         }
         assert held == {place for place, word in self.model.items() if word == WAITS}
@@ -172,7 +175,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.every_frame_is_counted_once()
 
 
-QueueMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
+QueueMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40)
 test_whatever_line_and_store_do = QueueMachine.TestCase
 
 
