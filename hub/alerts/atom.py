@@ -1,0 +1,47 @@
+"""The newest public messages as an Atom feed (RFC 4287), whose entries lead to the CAP documents.
+
+Links are relative to the feed, so that it works under whatever address the town's network gives
+the hub, without a name server.
+"""
+
+from collections.abc import Iterable
+from xml.etree.ElementTree import Element, SubElement, register_namespace, tostring
+
+from hub.alerts.cap import MEDIA_TYPE
+from hub.alerts.message import Message, jst
+from hub.alerts.town import Town
+
+NAMESPACE = "http://www.w3.org/2005/Atom"
+FEED_TYPE = "application/atom+xml"
+PATH = "/alerts.atom"
+ENTRIES_MAX = 100
+
+register_namespace("atom", NAMESPACE)
+
+
+def feed(messages: Iterable[Message], town: Town, name: str, utc_us: int) -> bytes:
+    """Return the feed; messages: newest first; those that are not public are left out.
+
+    name: of the hub's messages, the same for ever. utc_us: where there is no message yet.
+    """
+    shown = [one for one in messages if one.is_public][:ENTRIES_MAX]
+    root = Element(f"{{{NAMESPACE}}}feed")
+    _put(root, "id", f"urn:hinomi:{name}")
+    _put(root, "title", f"{town.name_ja} {town.name_en}")
+    _put(root, "updated", jst(shown[0].sent_utc_us if shown else utc_us))
+    _put(SubElement(root, f"{{{NAMESPACE}}}author"), "name", town.name_ja)
+    SubElement(root, f"{{{NAMESPACE}}}link", rel="self", type=FEED_TYPE, href=PATH)
+    for message in shown:
+        entry = SubElement(root, f"{{{NAMESPACE}}}entry")
+        _put(entry, "id", f"urn:hinomi:{message.identifier}")
+        _put(entry, "title", f"{message.headline_ja()} / {message.headline_en()}")
+        _put(entry, "updated", jst(message.sent_utc_us))
+        _put(entry, "summary", f"{message.text_ja} / {message.text_en}")
+        SubElement(entry, f"{{{NAMESPACE}}}category", term=message.status)
+        href = f"/alerts/{message.identifier}.xml"
+        SubElement(entry, f"{{{NAMESPACE}}}link", rel="alternate", type=MEDIA_TYPE, href=href)
+    return tostring(root, encoding="utf-8", xml_declaration=True)
+
+
+def _put(parent: Element, name: str, text: str) -> None:
+    SubElement(parent, f"{{{NAMESPACE}}}{name}").text = text

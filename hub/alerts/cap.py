@@ -1,0 +1,117 @@
+"""Message -> CAP 1.2 (OASIS Standard CAP-v1.2, 1 July 2010; ITU-T X.1303 bis).
+
+Order of elements and words are those of its section 3. One info block in Japanese, one in English.
+The hub warns and never orders: the response is at most `Prepare`, evacuation is a person's.
+"""
+
+import re
+from xml.etree.ElementTree import Element, SubElement, register_namespace, tostring
+
+from hub.alerts.message import CANCEL, EXERCISE, TEST, UPDATE, Message, jst, kind_of
+from hub.alerts.town import Area, Town
+from hub.rules.finding import EMERGENCY, INFO, WARNING, WATCH
+
+NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
+MEDIA_TYPE = "application/cap+xml"
+HEADLINE_MAX = 160  # characters (3.2.2: keep it to that of a short message)
+GEOCODE = "JISX0402"  # municipality, five digits
+
+# level -> severity, urgency, response (3.2.2).
+_OF_LEVEL = {
+    INFO: ("Minor", "Future", "Monitor"),
+    WATCH: ("Moderate", "Expected", "Monitor"),
+    WARNING: ("Severe", "Immediate", "Prepare"),
+    EMERGENCY: ("Extreme", "Immediate", "Prepare"),
+}
+_LIKELY = ("river-forecast",)  # kinds that are not yet so: certainty Likely
+_NOTES = {EXERCISE: "これは訓練です。 / This is an exercise.",
+          TEST: "これは配信試験です。 / This is a test of delivery."}  # fmt: skip
+_RESTRICTION = "防災担当者限り / officials in charge only"
+_INSTRUCTION_JA = "避難の判断は市町村の発表に従ってください。"
+_INSTRUCTION_EN = "Follow the evacuation information of the municipality."
+# What XML 1.0 cannot hold (section 2.2).
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+register_namespace("", NAMESPACE)
+
+
+def document(message: Message, town: Town) -> bytes:
+    """Return the message as an XML document in UTF-8, the same bytes each time."""
+    alert = Element(f"{{{NAMESPACE}}}alert")
+    _put(alert, "identifier", message.identifier)
+    _put(alert, "sender", town.sender)
+    _put(alert, "sent", jst(message.sent_utc_us))
+    _put(alert, "status", message.status)
+    _put(alert, "msgType", message.type)
+    _put(alert, "scope", "Public" if message.is_public else "Restricted")
+    if not message.is_public:
+        _put(alert, "restriction", _RESTRICTION)
+    notes = [_NOTES.get(message.status, ""), message.note]
+    if any(notes):
+        _put(alert, "note", " ".join(filter(None, notes)))
+    if message.references:
+        _put(alert, "references", references(message, town.sender))
+    if message.event:
+        _put(alert, "incidents", f"{message.identifier.rpartition('-')[0]}-e{message.event}")
+    area = town.area(message.place)
+    _info(alert, message, town, area, is_ja=True)
+    _info(alert, message, town, area, is_ja=False)
+    return tostring(alert, encoding="utf-8", xml_declaration=True)
+
+
+def references(message: Message, sender: str) -> str:
+    """Return sender,identifier,sent of the earlier messages (3.2.1)."""
+    return " ".join(f"{sender},{name},{jst(sent)}" for name, sent in message.references)
+
+
+def _info(alert: Element, message: Message, town: Town, area: Area, *, is_ja: bool) -> None:
+    kind = kind_of(message.kind)
+    severity, urgency, response = _OF_LEVEL[message.level]
+    is_over = message.type == CANCEL
+    headline = message.headline_ja() if is_ja else message.headline_en()
+    text = message.text_ja if is_ja else message.text_en
+    mark = message.mark_ja if is_ja else message.mark_en
+    info = SubElement(alert, f"{{{NAMESPACE}}}info")
+    _put(info, "language", "ja-JP" if is_ja else "en-US")
+    _put(info, "category", kind.category)
+    _put(info, "event", mark + (kind.event_ja if is_ja else kind.event_en))
+    _put(info, "responseType", "AllClear" if is_over else response if kind.is_public else "Assess")
+    _put(info, "urgency", "Past" if is_over else urgency)
+    _put(info, "severity", severity)
+    _put(info, "certainty", "Likely" if message.kind in _LIKELY else "Observed")
+    _pair(info, "eventCode", "hinomi:kind", message.kind)
+    _put(info, "effective", jst(message.sent_utc_us))
+    _put(info, "expires", jst(message.expires_utc_us))
+    _put(info, "senderName", town.name_ja if is_ja else town.name_en)
+    _put(info, "headline", headline[:HEADLINE_MAX])
+    _put(info, "description", mark + text)
+    if kind.is_public and not is_over:
+        _put(info, "instruction", mark + (_INSTRUCTION_JA if is_ja else _INSTRUCTION_EN))
+    if town.contact:
+        _put(info, "contact", town.contact)
+    for name, value in sorted(message.values.items()):
+        _pair(info, "parameter", name, f"{value:.6g}")
+    if message.type == UPDATE:
+        _pair(info, "parameter", "findings", str(message.findings))
+    _area(info, area, town.code, is_ja=is_ja)
+
+
+def _area(info: Element, area: Area, code: str, *, is_ja: bool) -> None:
+    element = SubElement(info, f"{{{NAMESPACE}}}area")
+    _put(element, "areaDesc", area.name_ja if is_ja else area.name_en)
+    if area.polygon:
+        _put(element, "polygon", area.polygon)
+    if area.circle:
+        _put(element, "circle", area.circle)
+    if code:
+        _pair(element, "geocode", GEOCODE, code)
+
+
+def _put(parent: Element, name: str, text: str) -> None:
+    SubElement(parent, f"{{{NAMESPACE}}}{name}").text = _NOT_XML.sub(" ", text)
+
+
+def _pair(parent: Element, name: str, key: str, value: str) -> None:
+    pair = SubElement(parent, f"{{{NAMESPACE}}}{name}")
+    _put(pair, "valueName", key)
+    _put(pair, "value", value)
