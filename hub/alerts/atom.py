@@ -40,7 +40,7 @@ def feed(messages: Iterable[Message], town: Town, name: str, utc_us: int) -> byt
         SubElement(entry, f"{{{NAMESPACE}}}category", term=message.status)
         href = f"/alerts/{message.identifier}.xml"
         SubElement(entry, f"{{{NAMESPACE}}}link", rel="alternate", type=MEDIA_TYPE, href=href)
-    return tostring(root, encoding="utf-8", xml_declaration=True)
+    return bytes(tostring(root, encoding="utf-8", xml_declaration=True))
 
 
 def _put(parent: Element, name: str, text: str) -> None:

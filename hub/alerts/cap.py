@@ -56,7 +56,7 @@ def document(message: Message, town: Town) -> bytes:
     area = town.area(message.place)
     _info(alert, message, town, area, is_ja=True)
     _info(alert, message, town, area, is_ja=False)
-    return tostring(alert, encoding="utf-8", xml_declaration=True)
+    return bytes(tostring(alert, encoding="utf-8", xml_declaration=True))
 
 
 def references(message: Message, sender: str) -> str:

@@ -51,10 +51,15 @@ class Limits:
     @staticmethod
     def of(row: dict[str, Any]) -> "Limits":
         """Return the limits of the settings."""
-        times = (
-            row[name] * 1_000_000 for name in ("update_s", "settle_s", "valid_s", "escalate_s")
+        second_us = 1_000_000
+        return Limits(
+            row["per_minute"],
+            update_us=row["update_s"] * second_us,
+            settle_us=row["settle_s"] * second_us,
+            valid_us=row["valid_s"] * second_us,
+            escalate_us=row["escalate_s"] * second_us,
+            is_test=row["status"] == "test",
         )
-        return Limits(row["per_minute"], *times, is_test=row["status"] == "test")
 
 
 @dataclass
@@ -222,7 +227,7 @@ class Desk:
 
     def acknowledge(self, event: Event, who: str, utc_us: int) -> bool:
         """Note who has seen it; False where that is known, or where nobody must."""
-        if not event.needs_acknowledgement or event.drill and event.state != OPEN:
+        if not event.needs_acknowledgement or (event.drill and event.state != OPEN):
             return False
         event.acknowledged_by, event.acknowledged_utc_us = who, utc_us
         self._output.append(event)
@@ -315,8 +320,8 @@ class Desk:
         status = EXERCISE if event.drill else TEST if self._limits.is_test else ACTUAL
         message = Message(self._identifier(), self._next_sequence, event.id, kind, status, utc_us,
                           utc_us + self._limits.valid_us, event.kind, event.level, event.place,
-                          event.text_ja, event.text_en, dict(event.values), _references(event.sent),
-                          event.findings, event.note)  # fmt: skip
+                          event.text_ja, event.text_en, dict(event.values),
+                          _references(event.sent), event.findings, event.note)  # fmt: skip
         self._next_sequence += 1
         self._left_us.append(now_us)
         event.sent.append((message.identifier, utc_us))
