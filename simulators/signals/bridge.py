@@ -16,6 +16,8 @@ from simulators.signals.basic import STANDARD_GRAVITY, Axes, Constant, ThreeAxis
 from simulators.signals.quake import AxisGains, Quake
 
 DAY_US = 86_400_000_000
+YEAR_US = 365 * DAY_US
+WARMEST_SHARE = 0.6  # of the year: early August
 SLOT_US = 8_000_000  # at most one vehicle begins to cross in each
 CROSSING_US = 4_000_000  # 40 m at 36 km/h
 RINGING_US = 6_000_000  # after that, 5 % damping has left nothing
@@ -46,13 +48,16 @@ class Bridge:
         temperature_c: float = 18.0,
         temperature_swing_c: float = 6.0,
         day_offset_us: int = 36_000_000_000,
+        swing_year_c: float = 0.0,
+        year_offset_us: int = 0,
     ) -> None:
         """ground: a Quake (amplified by the modes), a Recording (as it is), or None.
 
         ambient_m_s2: trembling by wind and distant traffic, peak at mid-span; 0 with
         vehicles_share 0 makes the deck still, so that a recording is read exactly.
         vehicles_share: chance of a vehicle in each 8 s, 0..1.
-        day_offset_us: time of day when the world begins, for the temperature.
+        day_offset_us, year_offset_us: time of day and of year when the world begins, for the
+        temperature. swing_year_c: a summer's mean above that of the year.
         """
         self.seed = seed
         self.ground: ThreeAxis = Constant((0.0, 0.0, 0.0)) if ground is None else ground
@@ -66,6 +71,8 @@ class Bridge:
         self.temperature_c = temperature_c
         self.temperature_swing_c = temperature_swing_c
         self.day_offset_us = day_offset_us
+        self.swing_year_c = swing_year_c
+        self.year_offset_us = year_offset_us
         self._vehicle_in_slot = lru_cache(maxsize=8)(self._draw_vehicle)
 
     def node(self, *, position: float, delay_us: int = 0) -> "BridgeNode":
@@ -83,10 +90,12 @@ class Bridge:
         return felt
 
     def temperature_at(self, t_us: int) -> float:
-        """Return the air's temperature in Cel: coldest at 02:00, warmest at 14:00."""
+        """Return the air's temperature in Cel: warmest at 14:00, and in August."""
         hours_share = (t_us + self.day_offset_us) % DAY_US / DAY_US
         swing = math.cos(math.tau * (hours_share - 14 / 24))
-        return self.temperature_c + self.temperature_swing_c * swing
+        year_share = (t_us + self.year_offset_us) % YEAR_US / YEAR_US
+        season = math.cos(math.tau * (year_share - WARMEST_SHARE))
+        return self.temperature_c + self.temperature_swing_c * swing + self.swing_year_c * season
 
     def _draw_vehicle(self, slot: int) -> tuple[int, float] | None:
         dice = random.Random(f"vehicle {self.seed} {slot}")
