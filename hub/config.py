@@ -3,9 +3,11 @@
 import os
 import secrets
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from hub import backhaul, policy, timetable
 from hub.rules import LISTS as RULE_LISTS
 from hub.rules import ROWS as RULE_ROWS
 from hub.rules import problems as rule_problems
@@ -38,8 +40,15 @@ ROWS = (
     Row("console", "host", "127.0.0.1", "",
         "Address of the web page; 0.0.0.0 to show it on the town LAN.", 1),
     Row("console", "port", 8080, "", "Port of the web page; 0 takes a free one.", 0, 65535),
-    Row("mode", "dwell_s", 1800, "s",
-        "So long must nothing ask for a mode before it is lowered by one step.", 1, 604800),
+    Row("mode", "watch_dwell_s", 1800, "s",
+        "So long must nothing ask for watch before it is lowered to normal.", 1, 604800),
+    Row("mode", "disaster_dwell_s", 3600, "s",
+        "So long must nothing ask for disaster before it is lowered to watch.", 1, 604800),
+    Row("mode", "utc_offset_min", 540, "min", "Local time of the time table, east of UTC.",
+        -720, 840),
+    *backhaul.ROWS,
+    *timetable.ROWS,
+    *policy.ROWS,
     *RULE_ROWS,
     Row("update", "share_percent", 10, "%",
         "So many of the devices get an update in its second stage.", 1, 100),
@@ -65,14 +74,14 @@ ROWS = (
     Row("uplink", "user", "", "",
         "MQTT user; empty for none. Its password: environment HINOMI_UPLINK_PASSWORD.", 0),
 )  # fmt: skip
-LISTS = ("uplink", *RULE_LISTS)
+LISTS = ("uplink", *timetable.LISTS, *policy.LISTS, *RULE_LISTS)
 
 DEVICE_ROWS = (
     Row("device", "name", None, "", "Name of the device.", 1, DEVICE_NAME_SIZE_MAX),
     Row("device", "secret", None, "",
         "Its secret: 64 hexadecimal digits.", 64, 64, is_secret=True),
     Row("device", "kind", "other", "", "What it watches: bridge, river, slope, home, other.",
-        choices=("bridge", "river", "slope", "home", "other")),
+        choices=policy.DEVICE_KINDS),
     Row("device", "name_ja", "", "", "Name shown in Japanese.", 0, 240),
     Row("device", "name_en", "", "", "Name shown in English.", 0, 240),
     Row("device", "personal", False, "", "Concerns a person: values are never shown on the page."),
@@ -141,7 +150,12 @@ def load(path: Path) -> Config:
         if store[lower] >= store[upper]:
             remedy = f"Allowed: less than store.{upper}, which is {store[upper]}."
             raise document.error("store", lower, f"is {store[lower]}", remedy)
-    for one in rule_problems(tables, set(devices)):
+    found = (
+        policy.problems(tables),
+        timetable.problems(tables),
+        rule_problems(tables, set(devices)),
+    )
+    for one in chain.from_iterable(found):
         raise document.error(one.table, one.name, one.why, one.remedy, at=one.at)
     secret = _secret(folder / "hub.secret")
     return Config(folder, tables, tuple(uplinks), devices, secret)

@@ -32,6 +32,8 @@ from protocols.vocabulary import (
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_MS = 5000
+ANSWERS_MAX = 64  # commands of one session that wait for a result
+Answer = Callable[[str, dict[str, Any]], None]  # device, fields
 # device_us, and the hub's monotonic times around that reading: sent_us, received_us.
 Exchange = tuple[int, int, int]
 # A device that sends but does not read: twice the silence, for its answer queues behind its
@@ -142,12 +144,6 @@ class Ingest:
         for peer in [*self.peers.values(), *self.waiting]:
             peer.tick(now_us)
 
-    def command_all(self, code: int, arguments: list[Any]) -> int:
-        """Send a command to every open device; return how many."""
-        for peer in self.peers.values():
-            peer.command(code, arguments)
-        return len(self.peers)
-
     def stop(self) -> None:
         """Say good-bye to all."""
         for peer in [*self.peers.values(), *self.waiting]:
@@ -176,6 +172,7 @@ class Peer:
         self._owed: list[list[int]] = []  # durable ranges that the welcome had no room for
         self.hello: dict[str, Any] = {}
         self._commands = 0
+        self._answers: dict[int, Answer] = {}  # of commands without a result yet
         self.device = ""
         self.is_over = False
         ingest.waiting.add(self)
@@ -275,7 +272,8 @@ class Peer:
             self._acknowledge(self._owed)
             self._owed = []
         elif kind == RESULT:
-            self._ingest.on_result(self.device, fields)
+            answer = self._answers.pop(fields["id"], self._ingest.on_result)
+            answer(self.device, fields)
         elif kind == WANT:
             self._ingest.on_want(self.device, fields)
         elif kind == BYE:
@@ -327,10 +325,17 @@ class Peer:
         """The state of its session, a word of protocols.session."""
         return WAITING if self._session is None else self._session.state
 
-    def command(self, code: int, arguments: list[Any]) -> int:
-        """Send a command; return its number in this session."""
+    def command(self, code: int, arguments: list[Any], answer: "Answer | None" = None) -> int:
+        """Send a command; return its number in this session.
+
+        answer: gets the device and the fields of the result; by default the ingest's on_result.
+        """
         assert self._session is not None
         self._commands += 1
+        if answer is not None:
+            self._answers[self._commands] = answer
+            if len(self._answers) > ANSWERS_MAX:
+                del self._answers[next(iter(self._answers))]
         self.send(COMMAND, {"id": self._commands, "code": code, "arguments": arguments})
         return self._commands
 

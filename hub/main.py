@@ -93,6 +93,7 @@ class Hub:
         ingest = self.ingest
         self.watch.attend(ingest)
         self.watch.on_change.append(self.audit.mode)
+        self.watch.are_up = lambda: [one.state == "up" for one in self.uplinks if one.is_required]
         now_us = self.clock.now_us
         ingest.may_show = lambda: self.live.may_decode(now_us())
         ingest.on_frames = lambda device, count: self.live.frames(device, count, now_us())
@@ -130,6 +131,8 @@ class Hub:
         self.watch.notice(level, "store", outcome.texts())
 
     def _greeted(self, device: str, hello: dict[str, Any]) -> None:
+        assert self.watch.orders is not None
+        self.watch.orders.greeted(device, hello)
         state = self.live.states[device]
         state.boot, state.firmware = hello["boot"], hello["firmware"]
         state.reset_cause = hello["reset_cause"]

@@ -8,41 +8,55 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from hub.actors import actor_texts
+from hub.backhaul import Backhaul
 from hub.clock import Clock
 from hub.config import Config
 from hub.ingest import Ingest
 from hub.live import Live
-from hub.modes import Change, Modes
-from hub.rules import AGE_US_MAX, Finding, Rule, make_rules
-from hub.rules.finding import INFO, LEVEL_NAMES
+from hub.modes import Change, ModeError, Modes, Request, Texts
+from hub.orders import Orders
+from hub.policy import orders as policy_orders
+from hub.rules import AGE_US_MAX, Rule, make_rules
+from hub.rules.finding import EMERGENCY, INFO, LEVEL_NAMES, WARNING, Finding
+from hub.rules.kinds import KINDS
 from hub.sender import HubSender
 from hub.store import Group, Store
+from hub.timetable import Timetable
 from hub.timing import Timing
 from protocols.batch import Batch, decode_batch
 from protocols.errors import RemoteProtocolError
 from protocols.vocabulary import (
-    COMMAND_MODE,
     KIND_BATCH,
     KIND_MODE,
     KIND_NOTICE,
     LANE_ALERT,
     LANES,
+    MODE_DISASTER,
     MODE_NAMES,
+    UTC_IMPLAUSIBLE,
 )
 
 log = logging.getLogger(__name__)
 
 SAVE_US = 60_000_000
 MEMORY_KEY = "rule:"  # in meta, before the rule's name: its memory as JSON
+MODES_KEY = "modes"  # in meta: who asks for a mode, how long it is calm, as JSON
+BEGUN_KEY = "timetable"  # in meta: what of the time table has begun, as JSON
+DRILL_MARK = ("【訓練】", "[DRILL] ")
 
 
 class Watch:
     """Rules and modes at work.
 
-    on_finding: called with each finding and whether this is a drill. on_change: called with each
-    change of mode before it is kept.
+    on_finding: called with each finding and whether it is one of a drill. on_change: called with
+    each change of mode before it is kept. are_up: () -> the state of each required uplink.
+
+    What is of a drill is what the drill makes: its mode, its findings, their notices. Whatever
+    else happens meanwhile is real and says so; where it asks for a mode the drill is over.
     """
 
     def __init__(
@@ -62,11 +76,17 @@ class Watch:
         self._live = live
         self._clock = clock
         self._ingest: Ingest | None = None
+        settings = config.tables["mode"]
         self.modes = Modes(
             int(store.meta.get("mode", 0)),
             bool(store.meta.get("drill", 0)),
-            config.tables["mode"]["dwell_s"],
+            (settings["watch_dwell_s"], settings["disaster_dwell_s"]),
         )
+        self.orders: Orders | None = None
+        self.are_up: Callable[[], list[bool]] = list
+        self._backhaul = Backhaul(settings)
+        begun = json.loads(store.meta.get(BEGUN_KEY, "[]"))
+        self._timetable = Timetable(config.tables["timetable"], settings["utc_offset_min"], begun)
         self.rules: list[Rule] = make_rules(config.tables)
         self._of: dict[tuple[str, int], list[Rule]] = {
             (name, lane): [rule for rule in self.rules if rule.wants(name, device.kind, lane)]
@@ -84,6 +104,8 @@ class Watch:
     def attend(self, ingest: Ingest) -> None:
         """Hear what the ingest takes in, and tell its devices the mode."""
         self._ingest = ingest
+        policies = policy_orders(self._config.tables["policy"])
+        self.orders = Orders(ingest, lambda: (self.modes.mode, self.modes.drill), policies)
         ingest.is_wanted = lambda device, lane: bool(self._of.get((device, lane)))
         self._store.on_commit.append(self._read)
 
@@ -124,21 +146,89 @@ class Watch:
             self.find(finding)
 
     def find(self, finding: Finding) -> None:
-        """Take a finding: say it, and let it ask for a mode."""
+        """Take a real finding: say it, and let it ask for a mode; it may end a drill."""
+        if self.modes.ends_drill(finding):
+            self._close_exercises(self.modes.exercised())
+            texts = ("訓練を打ち切ります。これは実際の事象です。", "The drill ends: this is real.")
+            self.notice(EMERGENCY, "drill", texts)
+        self._say(finding, False)
+
+    def exercise(self, finding: Finding) -> None:
+        """Take a finding of the drill that is on; ModeError where there is none."""
+        if not self.modes.drill:
+            raise ModeError("There is no drill", "Start one: `hinomi hub drill start`.")
+        self._say(_marked(finding), True)
+
+    def _say(self, finding: Finding, drill: bool) -> None:
         now_us = self._clock.now_us()
         level = INFO if finding.is_over else finding.level
-        self.notice(level, finding.rule, (finding.text_ja, finding.text_en))
+        self.notice(level, finding.rule, (finding.text_ja, finding.text_en), drill)
         for callback in self.on_finding:
-            callback(finding, self.modes.drill)
-        change = self.modes.judge(finding, now_us)
+            callback(finding, drill)
+        change = self.modes.judge(finding, now_us, drill)
         if change is not None:
             self._changed(change, now_us)
 
+    def notice(self, level: int, kind: str, texts: Texts, drill: bool = False) -> None:
+        """Tell people and the platform. texts: Japanese, English. drill: it is of a drill."""
+        self._live.alert(LEVEL_NAMES[level], kind, texts, drill)
+        fields = {
+            "level": level,
+            "drill": drill,
+            "kind": kind,
+            "text_ja": texts[0],
+            "text_en": texts[1],
+        }
+        self._sender.record(KIND_NOTICE, LANE_ALERT, self._clock.now_us(), fields)
+
     # Mode
 
-    def set_mode(self, mode: int, drill: bool, actor: str, reason: str) -> None:
-        """Set the mode by a person."""
-        self._changed(self.modes.set(mode, drill, actor, reason), self._clock.now_us())
+    def set_mode(
+        self, mode: int, drill: bool, actor: str, reason: str | Texts, hold_s: int = 0
+    ) -> None:
+        """Set the mode by a person or a platform; ModeError where it cannot be.
+
+        hold_s: it is held so long; 0: it falls after its dwell in calm. A drill ends then.
+        """
+        now_us = self._clock.now_us()
+        texts = (reason, reason) if isinstance(reason, str) else reason
+        until_us = now_us + hold_s * 1_000_000 if hold_s else None
+        if drill and mode:
+            self._start_drill(self.modes.start_drill(mode, actor, texts, until_us), "drill")
+            return
+        self._close_exercises(self.modes.exercised())
+        self._changed(self.modes.set(mode, actor, texts, until_us), now_us)
+
+    def start_drill(
+        self, mode: int, actor: str, texts: Texts, *, minutes: int = 30, kind: str = "drill"
+    ) -> None:
+        """Begin a drill of that mode and kind of event; ModeError where something is on."""
+        if kind not in KINDS:
+            raise ModeError(f"There is no kind {kind!r}", f"Known: {', '.join(sorted(KINDS))}.")
+        until_us = self._clock.now_us() + minutes * 60_000_000
+        self._start_drill(self.modes.start_drill(mode, actor, texts, until_us), kind)
+
+    def _start_drill(self, change: Change, kind: str) -> None:
+        self._changed(change, self._clock.now_us())
+        level = EMERGENCY if change.mode == MODE_DISASTER else WARNING
+        row = KINDS[kind]
+        texts = (f"{row.event_ja}: {change.texts[0]}", f"{row.event_en}: {change.texts[1]}")
+        # It asks for no mode of its own, so that the drill can step down.
+        self.exercise(Finding("drill", "drill", level, 0, *texts, kind=kind))
+
+    def end_drill(self, actor: str, texts: Texts) -> bool:
+        """End the drill; tell whether there was one."""
+        self._close_exercises(self.modes.exercised())
+        change = self.modes.end_drill(actor, texts)
+        if change is not None:
+            self._changed(change, self._clock.now_us())
+        return change is not None
+
+    def _close_exercises(self, open_ones: list[Request]) -> None:
+        for one in open_ones:
+            texts = (f"{DRILL_MARK[0]}訓練終了", f"{DRILL_MARK[1]}end of the drill")
+            over = Finding(one.rule, one.key, INFO, 0, *texts, is_over=True, kind=one.kind)
+            self._say(over, True)
 
     def mode_since_us(self) -> int:
         """Return when the mode was set, on UTC; before this start, on UTC as it was then."""
@@ -159,6 +249,7 @@ class Watch:
         store.save_meta("mode", change.mode)
         store.save_meta("drill", int(change.drill))
         store.save_meta("mode_since_us", self.mode_since_us())
+        self._save_modes(now_us)
         fields = {
             "mode": change.mode,
             "drill": change.drill,
@@ -166,21 +257,8 @@ class Watch:
             "reason": change.reason,
         }
         self._sender.record(KIND_MODE, LANE_ALERT, now_us, fields)
-        if self._ingest is not None:
-            self._ingest.command_all(COMMAND_MODE, [change.mode, change.drill])
-
-    def notice(self, level: int, kind: str, texts: tuple[str, str]) -> None:
-        """Tell people and the platform. texts: Japanese, English."""
-        drill = self.modes.drill
-        self._live.alert(LEVEL_NAMES[level], kind, texts, drill)
-        fields = {
-            "level": level,
-            "drill": drill,
-            "kind": kind,
-            "text_ja": texts[0],
-            "text_en": texts[1],
-        }
-        self._sender.record(KIND_NOTICE, LANE_ALERT, self._clock.now_us(), fields)
+        if self.orders is not None:
+            self.orders.mode_changed(now_us)
 
     # Time
 
@@ -189,21 +267,76 @@ class Watch:
         utc_us = self._clock.utc_us()
         for rule in self.rules:
             self._ask(rule, rule.tick, now_us, utc_us)
-        change = self.modes.tick(now_us)
-        if change is not None:
-            self._changed(change, now_us)
+        for finding in self._backhaul.tick(now_us, self.are_up()):
+            self.find(finding)
+        if self._timing.time.quality != UTC_IMPLAUSIBLE:
+            self._follow_timetable(now_us, utc_us)
+        if self.modes.is_drill_over(now_us):
+            self.end_drill(
+                "timetable", ("訓練の時間が終わりました", "the time of the drill is over")
+            )
+        self._tick_modes(now_us)
+        if self.orders is not None:
+            self.orders.tick(now_us)
         if now_us >= self._save_due_us:
             self._save_due_us = now_us + SAVE_US
             self.save()
 
+    def _tick_modes(self, now_us: int) -> None:
+        exercised = self.modes.exercised()
+        change = self.modes.tick(now_us)
+        if change is not None:
+            if not change.drill:
+                self._close_exercises(exercised)
+            self._changed(change, now_us)
+
+    def _follow_timetable(self, now_us: int, utc_us: int) -> None:
+        for one in self._timetable.due(utc_us):
+            row, actor = one.row, f"timetable:{one.row['name']}"
+            mode, texts = MODE_NAMES.index(row["mode"]), (row["text_ja"], row["text_en"])
+            until_us = now_us + one.left_us
+            change = None
+            if row["drill"]:
+                try:
+                    self._start_drill(
+                        self.modes.start_drill(mode, actor, texts, until_us), "drill"
+                    )
+                except ModeError as error:
+                    text_ja = f"予定の訓練「{row['name']}」は行いません (平常ではないため)"
+                    self.notice(INFO, "drill", (text_ja, f"no drill {row['name']}: {error}"))
+            elif self.modes.drill:
+                continue  # when the drill is over
+            else:
+                request = Request("timetable", row["name"], mode, False, until_us)
+                change = self.modes.ask(request, actor, texts)
+            self._timetable.begin(one)
+            self._store.save_meta(BEGUN_KEY, json.dumps(self._timetable.begun()))
+            if change is not None:
+                self._changed(change, now_us)
+
+    def _save_modes(self, now_us: int) -> None:
+        text = json.dumps(self.modes.save(now_us), ensure_ascii=False)
+        self._store.save_meta(MODES_KEY, text)
+
     def save(self) -> None:
-        """Keep what the rules must not forget; to be called at the end, too."""
+        """Keep what modes and rules must not forget; to be called at the end, too."""
+        self._save_modes(self._clock.now_us())
         for rule in self.rules:
             memory = rule.save(self._clock.now_us())
             if memory:
                 self._store.save_meta(MEMORY_KEY + rule.name, json.dumps(memory))
 
     def _restore(self) -> None:
+        text = self._store.meta.get(MODES_KEY)
+        if text:
+            try:
+                self.modes.restore(json.loads(text), self._clock.now_us())
+            except (
+                KeyError,
+                TypeError,
+                ValueError,
+            ):  # of another version: the mode itself is kept
+                log.exception("who asks for the mode cannot be remembered")
         for rule in self.rules:
             text = self._store.meta.get(MEMORY_KEY + rule.name)
             try:
@@ -215,5 +348,20 @@ class Watch:
     def mode_snapshot(self) -> dict[str, Any]:
         """Return the mode for the page."""
         modes = self.modes
-        return {"mode": modes.name(), "drill": modes.drill, "since_utc_us": self.mode_since_us(),
-                "actor": modes.actor, "reason": modes.reason}  # fmt: skip
+        actor_ja, actor_en = actor_texts(modes.actor)
+        snapshot = {"mode": modes.name(), "drill": modes.drill,
+                    "since_utc_us": self.mode_since_us(), "actor": modes.actor,
+                    "actor_ja": actor_ja, "actor_en": actor_en, "reason": modes.reason,
+                    "reason_ja": modes.texts[0], "reason_en": modes.texts[1]}  # fmt: skip
+        if self.orders is not None:
+            snapshot["unconfirmed"] = self.orders.unconfirmed()
+        return snapshot
+
+
+def _marked(finding: Finding) -> Finding:
+    """Return a finding of a drill whose very words say so."""
+    texts = [
+        text if text.startswith(mark) else mark + text
+        for mark, text in zip(DRILL_MARK, (finding.text_ja, finding.text_en), strict=True)
+    ]
+    return replace(finding, text_ja=texts[0], text_en=texts[1])

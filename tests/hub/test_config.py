@@ -39,15 +39,23 @@ def wrong_values(row: Row) -> list[str]:
     return wrong
 
 
+def given_value(table: str, name: str) -> str:
+    """Return something that may stand there, of a setting that must be given."""
+    row = next(row for row in ROWS if (row.table, row.name) == (table, name))
+    return f'"{row.choices[0] if row.choices else "x" * int(row.low or 1)}"'
+
+
 def with_line(path: Path, row: Row, text: str) -> int:
     """Put another value into a written file; return the line."""
     lines = path.read_text().splitlines()
     if f"# [[{row.table}]]" in lines:  # there as an example: make a real one of it
         for at in range(lines.index(f"# [[{row.table}]]"), len(lines)):
-            example = lines[at].removeprefix("# ").replace(" = ..", ' = "x"')
+            example = lines[at].removeprefix("# ")
             if example.startswith("[["):
                 table = example.strip("[]")
             if table == row.table and " Allowed: " not in example:
+                if example.endswith(" = .."):
+                    example = example.replace("..", given_value(table, example.split(" ")[0]))
                 lines[at] = example
     table = ""
     for at, line in enumerate(lines):

@@ -255,7 +255,8 @@ async def test_the_time_is_asked_for_again_and_again(tmp_path: Path) -> None:
 async def test_a_command_reaches_every_open_device(tmp_path: Path) -> None:
     async with ingesting(tmp_path) as ingest:
         wire = await opened(ingest)
-        assert ingest.command_all(COMMAND_MODE, [2, False]) == 1
+        for peer in ingest.peers.values():
+            assert peer.command(COMMAND_MODE, [2, False]) == 1
         assert wire.of(COMMAND) == [{"id": 1, "code": COMMAND_MODE, "arguments": [2, False]}]
 
 
