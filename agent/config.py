@@ -54,6 +54,7 @@ OUTPUT_ROWS = (
     ("pin", (0, 99), REQUIRED, "the number of a pin"),
     ("active", ["high", "low"], "high", '"high" or "low"'),
     ("hold_ms_max", (1000, 3_600_000), 180_000, "1000 to 3600000: it is never on for longer"),
+    ("practice", "bool", False, "true: also in a drill, as a lamp that the public does not see"),
 )
 # Only while no hub is heard; of the sensor's first channel.
 OWN_RULE_ROWS = (
@@ -126,6 +127,7 @@ class OutputRow:
         self.pin: int = row["pin"]
         self.active_high: bool = row["active"] == "high"
         self.hold_ms_max: int = row["hold_ms_max"]
+        self.practice: bool = row["practice"]
 
 
 class OwnRuleRow:

@@ -2,7 +2,7 @@
 
 Each order holds for a time that is limited by the output's own row, so that nothing that fails
 later (hub, line, program: the pins of a board that starts anew are off) leaves a siren on. In a
-drill nothing is switched on, whoever asks.
+drill nothing is switched on, whoever asks, but what its row declares a practice one.
 """
 
 from protocols.vocabulary import RESULT_DONE, RESULT_DRILL, RESULT_FAILED
@@ -34,7 +34,7 @@ class Outputs:
             return RESULT_FAILED, "no output " + name[:32]
         if hold_ms > row.hold_ms_max:
             return RESULT_FAILED, "%s is on for %d ms at most" % (name, row.hold_ms_max)
-        if hold_ms and drill:
+        if hold_ms and drill and not row.practice:
             self.refused_count += 1
             self._log.info("drill: %s stays off" % name)
             return RESULT_DRILL, name + " stays off in a drill"
