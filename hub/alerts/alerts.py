@@ -16,7 +16,7 @@ from hub.alerts.mail import Mail
 from hub.alerts.message import Message, kind_of
 from hub.alerts.mqtt_topic import MqttTopic
 from hub.alerts.outbox import ACK, CANCEL, FILE_NAME, Job, Outbox, Request
-from hub.alerts.siren import GIVE_UP_US, Sirens
+from hub.alerts.siren import GIVE_UP_US, Answer, Sirens
 from hub.alerts.town import Town
 from hub.alerts.webhook import Webhook
 from hub.clock import Clock
@@ -100,13 +100,6 @@ class Alerts:
     def attend(self, ingest: Ingest) -> None:
         """Command the sirens of its devices."""
         self._ingest = ingest
-        before = ingest.on_result
-
-        def on_result(device: str, fields: dict[str, Any]) -> None:
-            before(device, fields)
-            self.sirens.result(device, fields["id"], fields["status"], fields["detail"])
-
-        ingest.on_result = on_result
 
     def jobs(self) -> list[tuple[Callable[[], Awaitable[None]], str]]:
         """Return what must run as long as the hub, each with its name."""
@@ -143,9 +136,16 @@ class Alerts:
         self._sounded[event.id] = event.level
         self.sirens.sound(event.id, event.drill, rows, self._clock.now_us())
 
-    def _command(self, device: str, arguments: list[Any]) -> int | None:
+    def _command(self, device: str, arguments: list[Any], answer: Answer) -> bool:
         peer = self._ingest.peers.get(device) if self._ingest is not None else None
-        return None if peer is None else peer.command(COMMAND_ACTUATE, arguments)
+        if peer is None:
+            return False
+
+        def heard(_: str, fields: dict[str, Any]) -> None:
+            answer(fields["status"], fields["detail"])
+
+        peer.command(COMMAND_ACTUATE, arguments, heard)
+        return True
 
     def _siren_trouble(self, device: str, output: str, why: str) -> None:
         log.error("%s of %s does not sound: %s", output, device, why, extra={"event": "siren"})

@@ -36,7 +36,11 @@ def feed(messages: Iterable[Message], town: Town, name: str, utc_us: int) -> byt
         _put(entry, "id", f"urn:hinomi:{message.identifier}")
         _put(entry, "title", f"{message.headline_ja()} / {message.headline_en()}")
         _put(entry, "updated", jst(message.sent_utc_us))
-        _put(entry, "summary", f"{message.text_ja} / {message.text_en}")
+        _put(
+            entry,
+            "summary",
+            f"{message.mark_ja}{message.plain_ja} / {message.mark_en}{message.plain_en}",
+        )
         SubElement(entry, f"{{{NAMESPACE}}}category", term=message.status)
         href = f"/alerts/{message.identifier}.xml"
         SubElement(entry, f"{{{NAMESPACE}}}link", rel="alternate", type=MEDIA_TYPE, href=href)

@@ -43,8 +43,13 @@ def document(message: Message, town: Town) -> bytes:
     _put(alert, "sent", jst(message.sent_utc_us))
     _put(alert, "status", message.status)
     _put(alert, "msgType", message.type)
-    _put(alert, "scope", "Public" if message.is_public else "Restricted")
-    if not message.is_public:
+    if message.is_public:
+        _put(alert, "scope", "Public")
+    elif message.is_personal:
+        _put(alert, "scope", "Private")
+        _put(alert, "addresses", town.sender)
+    else:
+        _put(alert, "scope", "Restricted")
         _put(alert, "restriction", _RESTRICTION)
     notes = [_NOTES.get(message.status, ""), message.note]
     if any(notes):
@@ -69,7 +74,7 @@ def _info(alert: Element, message: Message, town: Town, area: Area, *, is_ja: bo
     severity, urgency, response = _OF_LEVEL[message.level]
     is_over = message.type == CANCEL
     headline = message.headline_ja() if is_ja else message.headline_en()
-    text = message.text_ja if is_ja else message.text_en
+    text = message.plain_ja if is_ja else message.plain_en
     mark = message.mark_ja if is_ja else message.mark_en
     info = SubElement(alert, f"{{{NAMESPACE}}}info")
     _put(info, "language", "ja-JP" if is_ja else "en-US")

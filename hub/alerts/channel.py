@@ -20,22 +20,29 @@ class SendError(Exception):
 
 @dataclass(frozen=True)
 class Filter:
-    """level: the least; step: 0 at once, else only when escalated so often."""
+    """level: the least; step: 0 at once, else only when escalated so often.
+
+    personal: also what concerns one person.
+    """
 
     level: int = 0
     restricted: bool = True
     drills: bool = True
     step: int = 0
+    personal: bool = False
 
     @staticmethod
     def of(row: dict[str, Any]) -> "Filter":
         """Return what a row of the settings says."""
         level = LEVEL_NAMES.index(row["level"])
-        return Filter(level, row["restricted"], row["drills"], row["step"])
+        personal = row.get("personal", False)
+        return Filter(level, row["restricted"], row["drills"], row["step"], personal)
 
     def passes(self, message: Message) -> bool:
         """Tell whether the message goes there; that of a test asks no level."""
         if not message.is_actual and not self.drills:
+            return False
+        if message.is_personal and not self.personal:
             return False
         if not message.is_public and not self.restricted:
             return False

@@ -60,7 +60,7 @@ def draft(message: Message, town: Town) -> str:
         ("情報名 / subject", f"{message.mark_ja}{kind_of(message.kind).event_ja}"),
         ("対象地域 / area", area.name_ja),
         ("見出し / headline", message.headline_ja()),
-        ("本文 / text", f"{message.mark_ja}{message.text_ja}"),
+        ("本文 / text", f"{message.mark_ja}{message.plain_ja}"),
         ("英文 / English", message.headline_en()),
         ("問合せ先 / contact", town.contact or "（記入）"),
         ("避難情報 / evacuation", "（市町村長の判断を記入 / to be decided by a person）"),

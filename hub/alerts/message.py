@@ -56,6 +56,11 @@ class Message:
         return kind_of(self.kind).is_public
 
     @property
+    def is_personal(self) -> bool:
+        """Whether it concerns one person: only the office sees it."""
+        return kind_of(self.kind).is_personal
+
+    @property
     def is_actual(self) -> bool:
         """Whether it is neither a drill nor a test."""
         return self.status == ACTUAL
@@ -70,15 +75,25 @@ class Message:
         """What stands before every English text of it."""
         return {ACTUAL: "", EXERCISE: "[DRILL] ", TEST: "[TEST] "}[self.status]
 
+    @property
+    def plain_ja(self) -> str:
+        """The Japanese text without the mark, which a drill's finding may bring along."""
+        return self.text_ja.removeprefix(self.mark_ja)
+
+    @property
+    def plain_en(self) -> str:
+        """The English text without the mark."""
+        return self.text_en.removeprefix(self.mark_en)
+
     def headline_ja(self) -> str:
         """Return its one line in Japanese."""
         over = "（解除）" if self.type == CANCEL else ""
-        return f"{self.mark_ja}{kind_of(self.kind).event_ja}{over}: {self.text_ja}"
+        return f"{self.mark_ja}{kind_of(self.kind).event_ja}{over}: {self.plain_ja}"
 
     def headline_en(self) -> str:
         """Return its one line in English."""
         over = " (over)" if self.type == CANCEL else ""
-        return f"{self.mark_en}{kind_of(self.kind).event_en}{over}: {self.text_en}"
+        return f"{self.mark_en}{kind_of(self.kind).event_en}{over}: {self.plain_en}"
 
     def encode(self) -> str:
         """Return it as JSON."""

@@ -12,9 +12,9 @@ _LEVELS = LEVEL_NAMES[1:]
 _NO_CAP = " ,<&"  # OASIS CAP-v1.2, 3.2.1: not in a sender or an identifier
 
 
-def _filter_rows(table: str, *, level: str = "watch") -> tuple[Row, ...]:
+def _filter_rows(table: str) -> tuple[Row, ...]:
     return (
-        Row(table, "level", level, "", "The least level that goes there.", choices=_LEVELS),
+        Row(table, "level", "watch", "", "The least level that goes there.", choices=_LEVELS),
         Row(table, "restricted", True, "",
             "Also what is for officials only; false: only what the public may see."),
         Row(table, "drills", True, "", "Also drills and tests; each is marked as one."),
@@ -72,6 +72,8 @@ ROWS = (
     Row("mail", "sender", None, "", "Address that the mail comes from.", 3, 200),
     Row("mail", "receivers", None, "", "Addresses, with commas between.", 3, 2000),
     *_filter_rows("mail"),
+    Row("mail", "personal", False, "",
+        "Also what concerns one person: only for the office that looks after them."),
     Row("siren", "device", None, "", "Enrolled device that it is wired to.", 1, 16),
     Row("siren", "output", "siren", "", "Name of the output in the device's configuration.",
         1, 32),

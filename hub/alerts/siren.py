@@ -15,35 +15,33 @@ from typing import Any
 from hub.alerts.message import kind_of
 from hub.alerts.rows import kinds_of
 from hub.rules.finding import LEVEL_NAMES
-from protocols.vocabulary import RESULT_DONE
+from protocols.vocabulary import RESULT_DONE, RESULT_DRILL
 
 CONFIRM_US = 3_000_000
 GIVE_UP_US = 120_000_000  # a siren that begins later than this would mean something else
 TROUBLE_TRIES = 3  # without a confirmation: then people are told
 
-# device, [output, hold_ms, drill] -> the command's number; None where it is not connected.
-Command = Callable[[str, list[Any]], int | None]
+Answer = Callable[[int, str], None]  # status, detail
+# device, [output, hold_ms, drill], who hears the result -> False where it is not connected.
+Command = Callable[[str, list[Any], Answer], bool]
 
 
-@dataclass
+@dataclass(eq=False)
 class _Wanted:
-    """What one output is to do. number: of the command that waits for its result."""
+    """What one output is to do."""
 
-    until_us: int
+    since_us: int
     drill: bool
-    hold_ms: int
+    hold_us: int
     events: set[int] = field(default_factory=set)
-    number: int | None = None
     tries: int = 0
     due_us: int = 0
     is_confirmed: bool = False
+    is_said: bool = False  # that it does not sound
 
 
 class Sirens:
-    """rows: [[siren]]. on_trouble(device, output, why): an output that should sound and does not.
-
-    on_confirmed(event): all that the event wants have confirmed.
-    """
+    """rows: [[siren]]. on_trouble(device, output, why): one that should sound and does not."""
 
     def __init__(self, rows: list[dict[str, Any]], command: Command) -> None:
         self._rows = rows
@@ -63,11 +61,10 @@ class Sirens:
             if drill and not row["practice"]:
                 self.counts["refused_in_drill"] += 1
                 continue
-            until_us = now_us + GIVE_UP_US
-            # What is real goes over a drill, never the other way round.
             before = self._wanted.get(at)
-            drill_now = drill and (before is None or before.drill)
-            wanted = _Wanted(until_us, drill_now, row["sound_s"] * 1000, due_us=now_us)
+            # What is real goes over a drill, never the other way round.
+            is_drill = drill and (before is None or before.drill)
+            wanted = _Wanted(now_us, is_drill, row["sound_s"] * 1_000_000)
             wanted.events = {event} | (before.events if before else set())
             self._wanted[at] = wanted
             self._send(at, wanted, now_us)
@@ -75,33 +72,22 @@ class Sirens:
     def hush(self, event: int) -> None:
         """The event is closed: silence what no other event wants."""
         for at, wanted in list(self._wanted.items()):
+            if event not in wanted.events:
+                continue
             wanted.events.discard(event)
             if not wanted.events:
                 del self._wanted[at]
                 row = self._rows[at]
-                self._command(row["device"], [row["output"], 0, wanted.drill])
-
-    def result(self, device: str, number: int, status: int, detail: str) -> None:
-        """Take the result of a command."""
-        for at, wanted in self._wanted.items():
-            if self._rows[at]["device"] != device or wanted.number != number:
-                continue
-            wanted.number = None
-            if status == RESULT_DONE:
-                wanted.is_confirmed = True
-                self.counts["confirmed"] += 1
-            else:
-                # Also where the device still takes it for a drill: the mode is on its way.
-                wanted.due_us -= CONFIRM_US - 1_000_000
-                self._trouble(at, wanted, detail or f"status {status}")
+                self._command(row["device"], [row["output"], 0, wanted.drill], lambda *_: None)
 
     def tick(self, now_us: int) -> None:
         """Command again what has not confirmed; forget what is over. Once a second."""
         for at, wanted in list(self._wanted.items()):
+            age_us = now_us - wanted.since_us
             if wanted.is_confirmed:
-                if now_us >= wanted.until_us - GIVE_UP_US + wanted.hold_ms * 1000:
+                if age_us >= wanted.hold_us:
                     del self._wanted[at]
-            elif now_us >= wanted.until_us:
+            elif age_us >= GIVE_UP_US:
                 self.counts["given_up"] += 1
                 del self._wanted[at]
             elif now_us >= wanted.due_us:
@@ -109,16 +95,32 @@ class Sirens:
 
     def _send(self, at: int, wanted: _Wanted, now_us: int) -> None:
         row = self._rows[at]
-        arguments = [row["output"], wanted.hold_ms, wanted.drill]
-        wanted.number = self._command(row["device"], arguments)
         wanted.tries += 1
-        self.counts["commands"] += wanted.number is not None
         wanted.due_us = now_us + CONFIRM_US
-        self._trouble(at, wanted, "no answer" if wanted.number is not None else "not connected")
+
+        def answer(status: int, detail: str) -> None:
+            if self._wanted.get(at) is wanted:
+                self._answered(at, wanted, status, detail)
+
+        arguments = [row["output"], wanted.hold_us // 1000, wanted.drill]
+        is_sent = self._command(row["device"], arguments, answer)
+        self.counts["commands"] += is_sent
+        if wanted.tries >= TROUBLE_TRIES:
+            self._trouble(at, wanted, "no answer" if is_sent else "not connected")
+
+    def _answered(self, at: int, wanted: _Wanted, status: int, detail: str) -> None:
+        if status == RESULT_DONE:
+            self.counts["confirmed"] += not wanted.is_confirmed
+            wanted.is_confirmed = True
+        elif status == RESULT_DRILL and not wanted.drill and wanted.tries == 1:
+            # A real event has just ended a drill: the device has heard of that by now.
+            self._send(at, wanted, wanted.due_us - CONFIRM_US)
+        else:
+            self._trouble(at, wanted, detail or f"status {status}")
 
     def _trouble(self, at: int, wanted: _Wanted, why: str) -> None:
-        if wanted.tries == TROUBLE_TRIES:
-            wanted.tries += 1  # said once
+        if not wanted.is_said:
+            wanted.is_said = True
             self.on_trouble(self._rows[at]["device"], self._rows[at]["output"], why)
 
 
