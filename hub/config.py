@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hub import backhaul, policy, timetable
+from hub.alerts import rows as alert_rows
 from hub.rules import LISTS as RULE_LISTS
 from hub.rules import ROWS as RULE_ROWS
 from hub.rules import problems as rule_problems
@@ -50,6 +51,7 @@ ROWS = (
     *timetable.ROWS,
     *policy.ROWS,
     *RULE_ROWS,
+    *alert_rows.ROWS,
     Row("update", "share_percent", 10, "%",
         "So many of the devices get an update in its second stage.", 1, 100),
     Row("update", "failures_max", 1, "devices",
@@ -74,7 +76,7 @@ ROWS = (
     Row("uplink", "user", "", "",
         "MQTT user; empty for none. Its password: environment HINOMI_UPLINK_PASSWORD.", 0),
 )  # fmt: skip
-LISTS = ("uplink", *timetable.LISTS, *policy.LISTS, *RULE_LISTS)
+LISTS = ("uplink", *timetable.LISTS, *policy.LISTS, *RULE_LISTS, *alert_rows.LISTS)
 
 DEVICE_ROWS = (
     Row("device", "name", None, "", "Name of the device.", 1, DEVICE_NAME_SIZE_MAX),
@@ -154,6 +156,7 @@ def load(path: Path) -> Config:
         policy.problems(tables),
         timetable.problems(tables),
         rule_problems(tables, set(devices)),
+        alert_rows.problems(tables, set(devices)),
     )
     for one in chain.from_iterable(found):
         raise document.error(one.table, one.name, one.why, one.remedy, at=one.at)

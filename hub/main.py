@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from hub import watchdog
+from hub.alerts.alerts import Alerts
 from hub.audit import Audit
 from hub.clock import Clock, HostClock
 from hub.commits import Commits
@@ -84,6 +85,7 @@ class Hub:
             self.store, self.sender, needed_by(required, self.store), clock=self.clock, marks=marks
         )
         self.salvage = Salvage(self.store, verifier, self._needed_from)
+        self.alerts = Alerts(config, self.clock, self.timing.time)
         self._started_us = self.clock.now_us()
         self.on_alive: Callable[[], None] = lambda: None  # once a second while all moves
         self._rates = _Rates(self.clock)
@@ -92,7 +94,10 @@ class Hub:
     def _connect(self) -> None:
         ingest = self.ingest
         self.watch.attend(ingest)
-        self.watch.on_change.append(self.audit.mode)
+        self.watch.on_change += [self.audit.mode, self.alerts.changed]
+        self.watch.on_finding.append(self.alerts.found)
+        self.alerts.attend(ingest)
+        self.alerts.note, self.alerts.notice = self.audit.note, self.watch.notice
         self.watch.are_up = lambda: [one.state == "up" for one in self.uplinks if one.is_required]
         now_us = self.clock.now_us
         ingest.may_show = lambda: self.live.may_decode(now_us())
@@ -147,6 +152,7 @@ class Hub:
         self.ingest.tick(now_us)
         self.room.tick()
         self.watch.tick(now_us)
+        self.alerts.tick(now_us)
         self.audit.tick()
         self.update.tick(now_us)
 
@@ -161,6 +167,15 @@ class Hub:
         self.tick()
         if not self.commits.is_stuck():
             self.on_alive()
+
+    def jobs(self) -> list[tuple[Callable[[], Awaitable[None]], str]]:
+        """Return what must run as long as the hub, each with its name."""
+        return [
+            *((one.run, one.name) for one in self.uplinks),
+            (self.tick_often, "tick"),
+            (self.salvage.run, "salvage"),
+            *self.alerts.jobs(),
+        ]
 
     # The page's source (hub.console.source.Source)
 
@@ -186,6 +201,8 @@ class Hub:
             "store": {**stored, **self.room.statistics(), "frames": stored["accepted"],
                       "failure": self.store.failure, "commit": self.commits.statistics()},
             "alerts": live.alerts(),
+            "warnings": self.alerts.events(),
+            "delivery": self.alerts.statistics(),
             "update": self.update.status(),
         }  # fmt: skip
 
@@ -236,7 +253,8 @@ async def run(
     ingest, console = config.tables["ingest"], config.tables["console"]
     address = (ingest["host"], ingest["port"])
     page_port: asyncio.Future[int] = loop.create_future()
-    page = loop.create_task(serve(hub, console["host"], console["port"], stop, ready=page_port))
+    opened = serve(hub, console["host"], console["port"], stop, ready=page_port, alerts=hub.alerts)
+    page = loop.create_task(opened)
     opening: list[asyncio.Future[Any]] = [page, page_port]
     try:
         await asyncio.wait(opening, return_when=asyncio.FIRST_COMPLETED)
@@ -248,9 +266,7 @@ async def run(
         if ready is not None:
             ready.set_result((port, page_port.result()))
         notifier.tell(watchdog.READY)
-        tasks = [loop.create_task(_kept(one.run, one.name)) for one in hub.uplinks]
-        tasks.append(loop.create_task(_kept(hub.tick_often, "tick")))
-        tasks.append(loop.create_task(_kept(hub.salvage.run, "salvage")))
+        tasks = [loop.create_task(_kept(work, name)) for work, name in hub.jobs()]
         hub.store.on_damage.append(lambda reason: stop.set())
         page.add_done_callback(_page_ended)
         await stop.wait()
@@ -266,6 +282,7 @@ async def run(
         stop.set()
         await asyncio.wait({page}, timeout=STOP_TIMEOUT_S)
         await hub.room.close()
+        await hub.alerts.close()
         await hub.store.close()
     if hub.store.is_damaged:
         log.error("the store was found damaged; the hub begins a fresh one and goes on")

@@ -65,7 +65,7 @@ class Alerts:
         self._requested = 0  # number of the last request that was carried out
         self.dropped_count = 0
         self.note: Callable[..., None] = lambda *_: None
-        self.notice: Callable[[int, str, tuple[str, str]], None] = lambda *_: None
+        self.notice: Callable[[int, str, tuple[str, str], bool], None] = lambda *_: None
         self._restore()
 
     def _channels(self, config: Config) -> list[Channel]:
@@ -153,7 +153,7 @@ class Alerts:
             f"{device} の {output} が鳴りません（{why}）",
             f"{output} of {device} does not sound: {why}",
         )
-        self.notice(WARNING, "siren", texts)
+        self.notice(WARNING, "siren", texts, False)
 
     # What comes of it
 
@@ -193,7 +193,7 @@ class Alerts:
             f"警報 {event.id} をまだ誰も確認していません（{step} 回目）: {event.text_ja}",
             f"nobody has acknowledged alert {event.id} yet ({step}): {event.text_en}",
         )
-        self.notice(WARNING, "alerts", texts)
+        self.notice(WARNING, "alerts", texts, event.drill)
         self.note(self._entry("rule:alerts", "alerts escalate", event, after=f"step {step}"))
         told = self._told.setdefault(event.id, set())
         filters = {name: one.channel.filter for name, one in self._deliveries.items()}

@@ -16,7 +16,7 @@ from hub.alerts.outbox import DONE, REFUSED, WAITING, Outbox
 log = logging.getLogger(__name__)
 
 RETRY_S_MIN = 1.0
-RETRY_S_MAX = 300.0
+RETRY_S_MAX = 60.0
 SEND_S_MAX = 60.0
 
 Later = Callable[..., Awaitable[Any]]  # runs work on the outbox's thread

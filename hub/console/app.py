@@ -25,6 +25,7 @@ from hub.console.limits import (
     CHART_WINDOWS_S,
     NAME_SIZE_MAX,
 )
+from hub.console.source import Warnings
 from hub.console.stream import EventStream
 from hub.console.texts import page_words, texts_in
 from hub.metrics import exposed
@@ -48,15 +49,17 @@ LANGUAGE_COOKIE = "hinomi_lang"
 LANGUAGE_COOKIE_AGE_S = 365 * 86_400
 
 
-def create_app(feed: Feed) -> Starlette:
+def create_app(feed: Feed, alerts: Warnings | None = None) -> Starlette:
     """Return the page as an ASGI application that shows what the feed tells."""
-    pages = _Pages(feed)
+    pages = _Pages(feed, alerts)
     return Starlette(
         routes=[
             Route("/", pages.page),
             Route("/events", pages.events),
             Route("/api/status", pages.status),
             Route("/api/history", pages.history),
+            Route("/alerts.atom", pages.alert_feed),
+            Route("/alerts/{identifier}.xml", pages.alert),
             Route("/healthz", pages.health),
             Route("/metrics", pages.metrics),
             Mount("/static", StaticFiles(directory=STATIC), name="static"),
@@ -69,8 +72,9 @@ def create_app(feed: Feed) -> Starlette:
 class _Pages:
     """The endpoints, around the feed that they show."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, alerts: Warnings | None = None) -> None:
         self._feed = feed
+        self._alerts = alerts
         self._templates = Jinja2Templates(HERE / "templates")
 
     async def page(self, request: Request) -> Response:
@@ -124,6 +128,20 @@ class _Pages:
             raise HTTPException(404, "no such channel; /api/status lists them")
         whole = self._feed.chart_part(Chart(key), None)
         return Response(whole, media_type="application/json")
+
+    async def alert_feed(self, request: Request) -> Response:
+        """The newest public alerts as an Atom feed; 404 where the hub gives none out."""
+        if self._alerts is None:
+            raise HTTPException(404, "there are no alerts here")
+        return Response(self._alerts.feed(), media_type="application/atom+xml")
+
+    async def alert(self, request: Request) -> Response:
+        """One public alert as a CAP document; 404 if the feed has no such alert."""
+        name = request.path_params["identifier"]
+        document = self._alerts.document(name) if self._alerts is not None else None
+        if document is None:
+            raise HTTPException(404, "no such alert; /alerts.atom lists them")
+        return Response(document, media_type="application/cap+xml")
 
     async def health(self, request: Request) -> Response:
         """200 while the hub's state is fresh, else 503: for a supervisor to ask."""

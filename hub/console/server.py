@@ -19,7 +19,7 @@ from hub.console.limits import (
     SEND_TIMEOUT_S,
     SHUTDOWN_TIMEOUT_S,
 )
-from hub.console.source import Source
+from hub.console.source import Source, Warnings
 
 
 async def serve(
@@ -29,6 +29,7 @@ async def serve(
     stop: asyncio.Event,
     *,
     ready: asyncio.Future[int] | None = None,
+    alerts: Warnings | None = None,
 ) -> None:
     """Serve the page on host:port until `stop` is set; returns when all is closed.
 
@@ -41,7 +42,7 @@ async def serve(
     feed = Feed(source)
     server = _EmbeddedServer(
         uvicorn.Config(
-            create_app(feed),
+            create_app(feed, alerts),
             http=_ImpatientProtocol,
             ws="none",
             lifespan="off",

@@ -12,6 +12,16 @@ Snapshot = dict[str, Any]
 Point = Sequence[float]
 
 
+class Warnings(Protocol):
+    """What of the hub's alerts everybody may have (hub.alerts)."""
+
+    def feed(self) -> bytes:
+        """Return the newest messages as an Atom feed."""
+
+    def document(self, identifier: str) -> bytes | None:
+        """Return one of its messages as a CAP document; None where there is none."""
+
+
 class Source(Protocol):
     """Where the page's data comes from. All three are called in the hub's event loop.
 
