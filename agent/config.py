@@ -31,6 +31,7 @@ DEVICE_ROWS: "tuple[Any, ...]" = (
     ("policy", "table", REQUIRED, "a table with normal, and watch and disaster where they differ"),
     ("outputs", "tables", [], "a list with a table for each siren or lamp"),
     ("alone_after_ms", (10_000, 86_400_000), 120_000, "10000 to 86400000, without a hub"),
+    ("wifi", "table", ABSENT, "a table with ssid and password"),
     ("led_pin", (0, 99), ABSENT, "the number of a pin, lit by the command identify"),
     ("board", "text", "", "a name of boards/boards: of the images that fit it"),
     ("update_key", "text", "", "empty, or 512 hexadecimal digits: the key that signs images"),
@@ -38,6 +39,10 @@ DEVICE_ROWS: "tuple[Any, ...]" = (
 HUB_ROWS = (
     ("host", "text", REQUIRED, "a name or address"),
     ("port", (1, 65535), REQUIRED, "1 to 65535"),
+)
+WIFI_ROWS = (
+    ("ssid", "text", REQUIRED, "the name of the access point"),
+    ("password", "text", "", "8 to 63 characters, empty for an open one"),
 )
 SENSOR_ROWS = (
     ("name", "text", REQUIRED, "1 to 32 bytes, another name for each sensor"),
@@ -157,6 +162,7 @@ class Config:
         hub = checked(row["hub"], HUB_ROWS, "hub.")
         self.host = hub["host"]
         self.port = hub["port"]
+        self.wifi = checked(row["wifi"], WIFI_ROWS, "wifi.") if "wifi" in row else None
         self.led_pin = row.get("led_pin")
         self.board = row["board"]
         self.update_key = _update_key(row["update_key"])

@@ -9,10 +9,18 @@ from protocols.limits import RANGES_MAX, WINDOW_FRAMES_MAX
 from protocols.messages import ACK, BYE, COMMAND, PIECE, RESULT, WELCOME
 from protocols.portable import const
 from protocols.session import CLOSED, OPEN
-from protocols.vocabulary import COMMAND_SWITCH, COMMAND_UPDATE, LANE_LIFE, LANE_WAVE
+from protocols.vocabulary import (
+    COMMAND_RESTART,
+    COMMAND_SWITCH,
+    COMMAND_UPDATE,
+    LANE_LIFE,
+    LANE_WAVE,
+    RESULT_DONE,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from agent.flashlog import FlashLog
@@ -42,6 +50,7 @@ class Conversation:
         self._operation = operation
         self._in_flight: list[tuple[int, int]] = []  # (boot, index), at most WINDOW_FRAMES_MAX
         self.retry_after_ms = 0
+        self.restart: Callable[[], None] | None = None  # what the hub's command calls
         self.frames_sent = 0
 
     def start(self, boot: int, firmware: str, profile: str, reset_cause: str) -> None:
@@ -133,6 +142,10 @@ class Conversation:
     def _obey(self, fields: "dict[str, Any]", now_us: int) -> None:
         if self._update is not None and fields["code"] in (COMMAND_UPDATE, COMMAND_SWITCH):
             self._update.command(fields["id"], fields["code"], fields["arguments"])
+            return
+        if fields["code"] == COMMAND_RESTART and self.restart is not None:
+            self._session.send(RESULT, {"id": fields["id"], "status": RESULT_DONE, "detail": ""})
+            self.restart()
             return
         status, detail = self._operation.obey(fields["code"], fields["arguments"], now_us)
         self._session.send(RESULT, {"id": fields["id"], "status": status, "detail": detail})

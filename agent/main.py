@@ -21,6 +21,7 @@ from agent.sealer import Sealer
 from agent.sensor import Sensor
 from agent.slots import Slots
 from agent.supervisor import Beats, Supervisor, end_tasks
+from agent.survival import Survival, last_lines
 from agent.update import ERASE_US, Trust, Update
 from agent.uplink import Uplink
 from protocols.cose import DeviceKeys
@@ -34,6 +35,7 @@ FIRMWARE_NAME = "hinomi-agent "
 VERSION = "0.1.0"  # of an agent that was started from no slot, whose manifest would name it
 KEY_STOPPED = const(2)  # of the flash log's kept values: the boot that ended in good order
 DRAIN_MS_MAX = const(10_000)  # how long a stop waits for the hub to take what is left
+RESULT_MS = const(500)  # until the hub has heard that its command is carried out
 _BEAT_MARGIN_US = const(5_000_000)
 _NEVER_US = const(1 << 62)
 
@@ -52,14 +54,25 @@ class Agent:
         echo: bool = True,
         slot: "int | None" = None,
     ) -> None:
-        config = Config(table)
-        check_drivers(board, config)
         self._board = board
-        self._config = config
         self.log = Log(board.clock, echo=echo)
         self.flashlog = FlashLog(board.flash())
         self.flashlog.mount()
         self.boot = self.flashlog.next_boot()
+        stopped = self.flashlog.kept(KEY_STOPPED) or b""
+        self._ended_well = int.from_bytes(stopped, "big") == self.boot - 1
+        self.survival = Survival(self.flashlog, str(board.reset_cause), self._ended_well)
+        try:
+            self._build(board, safe_table(table) if self.survival.is_safe else table, slot)
+        except Exception as error:
+            # Whatever it is, the next boot's hello shall say so.
+            self._note_crash(last_lines(error))
+            raise
+
+    def _build(self, board: "Any", table: "dict[str, Any]", slot: "int | None") -> None:
+        config = Config(table)
+        check_drivers(board, config)
+        self._config = config
         keys = DeviceKeys(config.device, config.secret)
         self.sealer = Sealer(keys, self.flashlog, self.boot, board.random)
         sensors = [Sensor(board, row, self.log) for row in config.sensors]
@@ -78,7 +91,7 @@ class Agent:
         self._next_us = 0  # when a sensor is due
         self.update = self._make_update(slot)
         self._beats = Beats()
-        self.supervisor = Supervisor(board, self.log, self._beats)
+        self.supervisor = Supervisor(board, self.log, self._beats, self._note_crash)
         self.uplink = Uplink(
             board,
             TcpLink(board, config.host, config.port),
@@ -89,8 +102,17 @@ class Agent:
             beats=self._beats,
             log=self.log,
             greeting=self._greeting,
+            on_open=self.survival.told,
+            restart=self.restart,
+            network=board.network(config.wifi),
         )
         self._stopping = asyncio.Event()
+        self._restarts = False
+
+    def restart(self) -> None:
+        """End this boot in good order, and begin another, out of safe mode."""
+        self.survival.forget()
+        self._restarts = True
 
     def stop(self) -> None:
         """Frame what waits, let the hub take it for a while, and end run()."""
@@ -110,10 +132,12 @@ class Agent:
             tasks.append(asyncio.create_task(job))
         try:
             await tasks[0]
+            if self._restarts:
+                await sleep_ms(RESULT_MS)
             await self._drain()
         finally:
             await end_tasks(tasks)
-        if self.update.is_switching:
+        if self.update.is_switching or self._restarts:
             self._board.reset()
 
     def statistics(self) -> "dict[str, Any]":
@@ -123,6 +147,7 @@ class Agent:
             "frames": self.sealer.next_index,
             "mode": self.operation.mode,
             "drill": self.operation.drill,
+            "safe_mode": self.survival.is_safe,
             "restarts": self.supervisor.restarts_count,
             "flash": self.flashlog.statistics(),
             "sensors": self.sampler.statistics(),
@@ -132,6 +157,7 @@ class Agent:
 
     async def _sample(self) -> None:
         self._name_power_loss()
+        self._name_safe_mode()
         self._name_trial()
         while self.flashlog.prepare():  # before the first sample: erasing stops the processor
             pass
@@ -141,6 +167,9 @@ class Agent:
             now_us = self._now_us()
             next_us = self._next_us = self.sampler.run_due(now_us)
             self.operation.run_due(now_us)
+            if self.survival.live_on(now_us) or self._restarts:
+                self._restarts = True
+                break
             if self.sealer.next_index != framed:
                 self.uplink.wake()
             if next_us - self._now_us() > ERASE_US:
@@ -168,10 +197,16 @@ class Agent:
                 await sleep_ms(EVENT_POLL_MS)
 
     def _name_power_loss(self) -> None:
-        stopped = self.flashlog.kept(KEY_STOPPED) or b""
-        ended_well = int.from_bytes(stopped, "big") == self.boot - 1
-        if self.sealer.next_index == 0 and self.boot > 1 and not ended_well:
+        if self.sealer.next_index == 0 and self.boot > 1 and not self._ended_well:
             self.sealer.append_power_loss(self._now_us())
+
+    def _name_safe_mode(self) -> None:
+        if self.survival.is_safe:
+            texts = (
+                "続けて異常終了したため、センサーを止めて動いています（セーフモード）",
+                "it ended badly again and again: it runs without its sensors (safe mode)",
+            )
+            self.sealer.append_notice(self._now_us(), "safe mode", texts)
 
     def _name_trial(self) -> None:
         """Give the hub a frame at once: a gauge that reports every ten minutes is on trial too."""
@@ -186,11 +221,12 @@ class Agent:
             await sleep_ms(20)
 
     def _greeting(self) -> "tuple[int, str, str, str]":
-        cause = str(self._board.reset_cause)
-        if self.supervisor.last_crash:
-            cause = cause + "; " + self.supervisor.last_crash
+        cause = self.survival.greeting(str(self._board.reset_cause))
         firmware = FIRMWARE_NAME + (self.update.version or VERSION)
         return self.boot, firmware, self._config.profile, cause
+
+    def _note_crash(self, text: str) -> None:
+        self.survival.note_crash(self.boot, text)
 
     def _make_update(self, slot: "int | None") -> Update:
         flashes = self._board.slots()
@@ -208,6 +244,14 @@ class Agent:
     def _now_us(self) -> int:
         now_us: int = self._board.clock.now_us()
         return now_us
+
+
+def safe_table(table: "dict[str, Any]") -> "dict[str, Any]":
+    """Return config.json without its sensors, and without what says anything of them."""
+    bare = dict(table)
+    bare["sensors"] = []
+    bare["policy"] = {"normal": {}}
+    return bare
 
 
 def check_drivers(board: "Any", config: Config) -> None:

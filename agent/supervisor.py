@@ -1,17 +1,19 @@
 """Keeps the agent's tasks alive, and tells the watchdog whether they are.
 
-A task that crashes is started again, and counted; what it died of goes out with the next hello.
-The watchdog is fed only while every task keeps its promises: before it waits, a task says by when
-it will be back.
+A task that crashes is started again, and counted; what it died of is kept (agent/survival.py). The
+watchdog is fed only while every task keeps its promises: before it waits, a task says by when it
+will be back.
 """
 
 import asyncio
 
 from agent.clock import sleep_ms
+from agent.survival import last_lines
 from protocols.portable import const
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from agent.log import Log
@@ -20,7 +22,6 @@ RESTART_MS = const(1000)
 FEED_MS = const(1000)
 RESTART_GRACE_US = const(10_000_000)
 CANCEL_AGAIN_MS = const(20)
-CRASH_SIZE_MAX = const(96)
 
 
 async def end_tasks(tasks: "list[Any]") -> None:
@@ -49,45 +50,58 @@ class Beats:
         """The task will be back by then."""
         self._promises[task] = by_us
 
+    def forget(self, task: str) -> None:
+        """The task has come to its end."""
+        self._promises.pop(task, None)
+
     def late(self, now_us: int) -> "list[str]":
         """Return the tasks that broke their promise."""
         return [task for task in self._promises if self._promises[task] < now_us]
 
 
 class Supervisor:
-    """Runs tasks of one board. last_crash: what a task died of, or ""."""
+    """Runs tasks of one board. on_crash(text): a task died, or hangs; called at once."""
 
-    def __init__(self, board: "Any", log: "Log", beats: Beats) -> None:
+    def __init__(
+        self,
+        board: "Any",
+        log: "Log",
+        beats: Beats,
+        on_crash: "Callable[[str], None] | None" = None,
+    ) -> None:
         self._board = board
         self._log = log
         self._beats = beats
         self.restarts_count = 0
-        self.last_crash = ""
+        self._on_crash = on_crash if on_crash is not None else log.error
+        self._late: list[str] = []
 
     async def keep_running(self, name: str, job: "Any") -> None:
         """Await job() until it returns; start it again when it raises."""
         while True:
             try:
                 await job()
+                self._beats.forget(name)
                 return
             except Exception as error:
                 # The one broad except: whatever a task dies of, the others and the data must live
                 # on.
                 self.restarts_count += 1
-                crash = "%s: %s: %s" % (name, type(error).__name__, error)
-                self.last_crash = crash[:CRASH_SIZE_MAX]
-                self._log.error(crash)
+                self._log.error("%s: %s: %s" % (name, type(error).__name__, error))
+                self._on_crash(name + ": " + last_lines(error))
             grace_us = RESTART_MS * 1000 + RESTART_GRACE_US
             self._beats.expect(name, self._board.clock.now_us() + grace_us)
             await sleep_ms(RESTART_MS)
 
     async def feed_watchdog(self) -> None:
         """Feed the board's watchdog, if it has one, as long as every task beats."""
-        watchdog = getattr(self._board, "watchdog", None)
+        watchdog = self._board.watchdog()
         while watchdog is not None:
             late = self._beats.late(self._board.clock.now_us())
-            if late:
-                self._log.error("no beat of " + ", ".join(late))
-            else:
+            if not late:
                 watchdog.feed()
+            elif late != self._late:
+                self._log.error("no beat of " + ", ".join(late))
+                self._on_crash("no beat of " + ", ".join(late))
+            self._late = late
             await sleep_ms(FEED_MS)

@@ -1,13 +1,16 @@
 """Keeps a conversation with the hub going over a link, for ever: connect, talk, wait, again.
 
 The wait doubles from 250 ms to 30 s, less a random part, so that the devices of a town do not all
-call at once when their hub comes back; it starts anew once a session was open.
+call at once when their hub comes back; it starts anew once a session was open. The same after the
+power came back for all of them. Where nothing is heard for long, agent/reach.py says what to do.
 """
 
 import asyncio
 
 from agent.clock import US_PER_MS, US_PER_S, sleep_us
 from agent.conversation import Conversation
+from agent.links import Refused
+from agent.reach import NETWORK, RESTART, Reach
 from agent.supervisor import end_tasks
 from protocols.errors import LinkError, ProtocolError
 from protocols.limits import HELLO_TIMEOUT_MS, NONCE_SIZE
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 RETRY_US_MIN = const(250_000)
 RETRY_US_MAX = const(30_000_000)
+START_US_MAX = const(500_000)
 _TURN_US_MAX = const(
     2_000_000
 )  # how long to sleep at most, so that the watchdog hears of this task
@@ -37,7 +41,8 @@ class Uplink:
     """One way to one hub.
 
     board: for its clock and random numbers. greeting: () -> (boot, firmware, profile,
-    reset_cause).
+    reset_cause). on_open(): the hub has heard the greeting; restart(): end this boot in good
+    order; network: the board's, or None.
     """
 
     def __init__(self, board: "Any", link: "Any", keys: "DeviceKeys", **parts: "Any") -> None:
@@ -50,6 +55,10 @@ class Uplink:
         self._beats: Beats = parts["beats"]
         self._log: Log = parts["log"]
         self._greeting = parts["greeting"]
+        self._on_open = parts.get("on_open", _nothing)
+        self._restart = parts.get("restart", _nothing)
+        self._network: Any = parts.get("network")
+        self._reach = Reach(self._now_us())
         self._wake = asyncio.Event()
         self._failures_count = 0
         self.connects_count = 0
@@ -66,10 +75,13 @@ class Uplink:
             "connects": self.connects_count,
             "sessions": self.sessions_count,
             "frames_sent": self.frames_sent,
+            "network_resets": self._reach.network_resets_count,
         }
 
     async def run(self) -> None:
         """Talk to the hub until cancelled."""
+        if self._board.reset_cause == "power_on":
+            await self._pause(START_US_MAX * self._board.random(1)[0] // 256)
         while True:
             retry_after_us = await self._attempt()
             wait_us = retry_delay_us(self._failures_count, self._board.random(2))
@@ -80,18 +92,32 @@ class Uplink:
         self._failures_count += 1
         connection = None
         conversation = None
+        is_refused = False
         try:
             connection = await self._connect()
             conversation = self._begin()
             await self._talk(connection, conversation)
         except (LinkError, ProtocolError, asyncio.TimeoutError) as error:
+            is_refused = isinstance(error, Refused)
             self._log.info("%s: %s %s" % (self._link.name, type(error).__name__, error))
         finally:
             if connection is not None:
                 connection.close()
             if conversation is not None:
                 self.frames_sent += conversation.frames_sent
+        if is_refused or not self._failures_count:
+            self._reach.heard(self._now_us())
+        elif self._network is not None:
+            self._recover(self._reach.failed(self._now_us()))
         return conversation.retry_after_ms * US_PER_MS if conversation is not None else 0
+
+    def _recover(self, action: int) -> None:
+        if action == NETWORK:
+            self._log.warning("nothing is heard: the network is started anew")
+            self._network.reset()
+        elif action == RESTART:
+            self._log.error("nothing is heard for hours: the board is started anew")
+            self._restart()
 
     async def _connect(self) -> "Any":
         timeout_s = HELLO_TIMEOUT_MS // 1000
@@ -103,6 +129,7 @@ class Uplink:
         self._flashlog.reset_in_flight()
         session = DeviceSession(self._keys, self._board.random(NONCE_SIZE), self._now_us())
         conversation = Conversation(session, self._flashlog, self._operation, self._update)
+        conversation.restart = self._restart
         conversation.start(*self._greeting())
         return conversation
 
@@ -130,6 +157,7 @@ class Uplink:
                 was_open = True
                 self._failures_count = 0
                 self.sessions_count += 1
+                self._on_open()
             for frame in conversation.take_output():
                 connection.send(frame)
             await self._within(connection.drain(), conversation.deadline_us())
@@ -169,6 +197,10 @@ class Uplink:
     def _now_us(self) -> int:
         now_us: int = self._board.clock.now_us()
         return now_us
+
+
+def _nothing() -> None:
+    """Stand in for what a caller does not care for."""
 
 
 def retry_delay_us(failures_count: int, noise: bytes) -> int:

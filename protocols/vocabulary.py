@@ -72,6 +72,7 @@ COMMAND_SWITCH = const(5)  # []: verify the image that was fetched, and restart 
 COMMAND_POLICY = const(6)
 # [output, hold_ms, drill]: switch an output on for so long, 0: off. Nothing moves in a drill.
 COMMAND_ACTUATE = const(7)
+COMMAND_RESTART = const(8)  # []: end this boot in good order; out of safe mode too
 COMMAND_NAMES = {
     COMMAND_MODE: "mode",
     COMMAND_IDENTIFY: "identify",
@@ -80,6 +81,7 @@ COMMAND_NAMES = {
     COMMAND_SWITCH: "switch",
     COMMAND_POLICY: "policy",
     COMMAND_ACTUATE: "actuate",
+    COMMAND_RESTART: "restart",
 }
 # Of a row of the command policy, in the order of their numbers: POLICY_ROWS of the agent says what
 # each may be.

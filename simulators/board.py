@@ -37,6 +37,7 @@ Buffer = bytes | bytearray | memoryview
 WritableBuffer = bytearray | memoryview
 UART_BUFFER_SIZE = 256  # receive buffer of the rp2 and esp32 ports; what does not fit is lost
 PPM = 1_000_000
+WATCHDOG_US = 8_000_000
 
 
 class PowerLost(BaseException):
@@ -77,6 +78,20 @@ class Clock:
         """Hold the processor for duration_us."""
         self._power.check()
         self._world_clock.sleep_us(duration_us)
+
+
+class Watchdog:
+    """Restarts the board unless fed."""
+
+    def __init__(self, power: Power, world_clock: Any) -> None:
+        self._power = power
+        self._world_clock = world_clock
+        self.feed()
+
+    def feed(self) -> None:
+        """Have another WATCHDOG_US."""
+        self._power.check()
+        self.due_us = self._world_clock.now_us() + WATCHDOG_US
 
 
 class I2c:
@@ -327,6 +342,8 @@ class SimBoard:
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
         self._next_cause = "power_on"
         self._power = Power()
+        self._watchdog: Watchdog | None = None
+        self.wireless: Any = None  # is_up(), reset()
         for model, settings in chips:
             self.add(model, settings)
         self.power_on()
@@ -418,6 +435,18 @@ class SimBoard:
         self._power.check()
         return self._random.randbytes(n)
 
+    def watchdog(self) -> Watchdog:
+        """Return the watchdog, awake from now on: who runs the board asks whether it starves."""
+        self._power.check()
+        if self._watchdog is None:
+            self._watchdog = Watchdog(self._power, self.world_clock)
+        return self._watchdog
+
+    def network(self, wifi: Any) -> Any:
+        """Return the network that the scenario has given the board, or None."""
+        self._power.check()
+        return self.wireless
+
     def reset(self) -> None:
         """Restart: raises PowerLost; whoever runs the board then calls power_on."""
         self._next_cause = "software"
@@ -438,6 +467,18 @@ class SimBoard:
 
     # What the scenario does to it.
 
+    def starves_in_us(self) -> int:
+        """Return how long until the watchdog bites; WATCHDOG_US where it sleeps."""
+        if self._watchdog is None:
+            return WATCHDOG_US
+        left_us: int = self._watchdog.due_us - self.world_clock.now_us()
+        return left_us
+
+    def bite(self) -> None:
+        """The watchdog restarts the board."""
+        self._next_cause = "watchdog"
+        self.power_off()
+
     def power_off(self) -> None:
         """Cut the power: streams break, every handle of this boot raises PowerLost from now on."""
         self._power.is_on = False
@@ -450,6 +491,7 @@ class SimBoard:
         """Begin a new boot: chips at power-up values, boot clock at 0, flash as it was left."""
         self._power.is_on = False
         self._power = Power()
+        self._watchdog = None
         self.boots_count += 1
         self.reset_cause, self._next_cause = self._next_cause, "power_on"
         self.clock = Clock(self._power, self.world_clock, self.clock_error_ppm)

@@ -24,6 +24,7 @@ Dial = Callable[[str, int], Awaitable[tuple[Any, Any]]]
 
 FLASH_SECTORS = 128  # 512 KiB, what a board of 2 MiB can spare
 RECORD_HEADER_SIZE_MAX = 64
+LOOK_S = 0.05
 
 
 class Seen:
@@ -248,7 +249,22 @@ class VirtualDevice:
     async def _boot(self) -> None:
         """Live through one boot, until stop(); PowerLost where it restarts."""
         self.agent = Agent(self.board, self.config, echo=False)
-        await self.agent.run()
+        job = asyncio.create_task(self.agent.run())
+        try:
+            await self._watch(job)
+        finally:
+            job.cancel()
+            await asyncio.gather(job, return_exceptions=True)
+
+    async def _watch(self, job: "asyncio.Task[None]") -> None:
+        """Wait for the end of a boot; restart the board when its watchdog starves."""
+        while not job.done():
+            starves_in_us = self.board.starves_in_us()
+            if starves_in_us <= 0:
+                self.board.bite()
+                raise PowerLost
+            await asyncio.wait({job}, timeout=max(starves_in_us / 1_000_000, LOOK_S))
+        await job
 
     async def _live(self) -> None:
         while True:

@@ -18,6 +18,7 @@ from agent.config import (
     REQUIRED,
     SENSOR_ROWS,
     TRIGGER_ROWS,
+    WIFI_ROWS,
 )
 from agent.driver_rows import DRIVER_ROWS
 from agent.pi.settings import MACHINE_ROWS
@@ -44,6 +45,7 @@ def page() -> str:
     for title, rows in (
         ("the file", DEVICE_ROWS),
         ("hub", HUB_ROWS),
+        ("wifi", WIFI_ROWS),
         ("each of sensors", SENSOR_ROWS),
         ("trigger of a sensor", TRIGGER_ROWS),
         ("detector of a sensor", DETECTOR_ROWS),

@@ -50,6 +50,10 @@ the board's own.
                                           is updated by its own package
     board.clock.now_us() -> int               microseconds of this boot, 64 bit, never wraps
     board.clock.sleep_us(duration_us)         holds the processor: for the few ms of a self-test
+    board.watchdog() -> Watchdog          None where nobody restarts the board. From now on,
+        feed()                                once in 8 s, or it does
+    board.network(wifi) -> Network        joins; wifi: the checked table of config.json, or None.
+        is_up(); reset()                      None where the system looks after its own
     board.reset()                             does not return
     board.reset_cause                         "power_on", "software", "watchdog", ...
     board.unique_id                           bytes, the same at every boot

@@ -274,7 +274,7 @@ class BlinkaBoard:
         """Return who restarts the agent unless fed, as the service manager does; None: nobody."""
         return self._watchdog
 
-    def network(self) -> None:
+    def network(self, wifi: Any) -> None:
         """Return None: Linux looks after its interfaces itself."""
         return None
 

@@ -8,7 +8,8 @@ wiring: the tables spi, i2c, uart and adc of the board's profile (boards/boards)
 
 flash, kind "partition" (ESP32: label), "rp2" (start, size in bytes of the storage that the
 firmware's file system leaves free) or "file" (path, sectors; slower, and a power cut may cost what
-was not synced). slots: a list of two such tables, for images (agent/slots.py).
+was not synced). slots: a list of two such tables, for images (agent/slots.py). watchdog: false
+while somebody works at the serial console, whom it would cut off.
 """
 
 # mypy: disable-error-code="attr-defined"
@@ -25,6 +26,7 @@ from agent.hal.open_flash import open_flash
 from agent.hal.pulse_filter import PulseFilter
 from agent.hal.shift_in import ShiftIn
 from agent.hal.stream import Stream
+from agent.hal.wifi import Wifi
 from protocols.portable import const
 
 TYPE_CHECKING = False
@@ -35,6 +37,7 @@ _I2C_RATE_HZ = const(400_000)
 _I2C_TIMEOUT_US = const(50_000)
 _UART_BUFFER_SIZE = const(512)
 _DUTY_HALF = const(32_768)
+_WATCHDOG_MS = const(8000)  # the RP2040's longest is 8388
 _LONG_MS = const(60_000)  # longer than any contact bounces
 _TIMEOUT_ERRNOS = (ETIMEDOUT, 116)  # 116: as ESP-IDF's C library numbers it
 _FLASH_DEFAULT = {"kind": "file", "path": "/log.bin", "sectors": 128}
@@ -297,6 +300,19 @@ class MicropythonBoard:
     def random(self, n: int) -> bytes:
         """Return n random bytes, of the chip's own source."""
         return os.urandom(n)
+
+    def watchdog(self) -> "Any":
+        """Return the watchdog, which nothing stops any more; None where the wiring says so."""
+        if not self._wiring.get("watchdog", True):
+            return None
+        return machine.WDT(timeout=_WATCHDOG_MS)
+
+    def network(self, wifi: "dict[str, Any] | None") -> "Wifi | None":
+        """Join an access point and return the interface; None where there is none to join."""
+        if wifi is None:
+            return None
+        network = __import__("network")
+        return Wifi(network.WLAN(network.STA_IF), wifi["ssid"], wifi["password"])
 
     def reset(self) -> None:
         """Restart."""

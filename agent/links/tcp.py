@@ -1,5 +1,6 @@
 """Frames over TCP, each with its length in front (protocols.framing)."""
 
+from agent.links import Refused
 from protocols.errors import LinkError
 from protocols.framing import Splitter, prefixed
 from protocols.portable import const
@@ -8,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_REFUSED = (111, 104)  # ECONNREFUSED, ECONNRESET, as Linux and lwIP number them
 _READ_SIZE = const(1024)  # acks and commands are small; on a board this is heap
 
 
@@ -22,11 +24,12 @@ class TcpLink:
         self._port = port
 
     async def open(self) -> "TcpConnection":
-        """Connect; LinkError where that fails."""
+        """Connect; LinkError where that fails, Refused where somebody said no."""
         try:
             return TcpConnection(await self._board.connect(self._host, self._port))
         except OSError as error:
-            raise LinkError("connect: " + str(error))
+            code = error.args[0] if error.args else 0
+            raise (Refused if code in _REFUSED else LinkError)("connect: " + str(error))
 
 
 class TcpConnection:

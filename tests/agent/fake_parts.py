@@ -57,7 +57,10 @@ class Board:
         self.quake_us = 1 << 60
         self.random_count = 0
         self.reset_cause = "power_on"
-        self.watchdog: Any = None
+        self.dog: Any = None
+
+    def watchdog(self) -> "Any":
+        return self.dog
 
     def now_us(self) -> int:
         return self.time_us

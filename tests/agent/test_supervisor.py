@@ -21,7 +21,8 @@ class Watchdog:
 async def test_a_task_that_crashes_is_started_again_and_counted() -> None:
     board = Board()
     log = Log(board, echo=False)
-    supervisor = Supervisor(board, log, Beats())
+    crashes: list[str] = []
+    supervisor = Supervisor(board, log, Beats(), crashes.append)
     starts = []
 
     async def job() -> None:
@@ -31,22 +32,26 @@ async def test_a_task_that_crashes_is_started_again_and_counted() -> None:
 
     await supervisor.keep_running("job", job)
     assert len(starts) == 2 and supervisor.restarts_count == 1
-    assert supervisor.last_crash == "job: ValueError: boom"
+    [crash] = crashes
+    assert crash.startswith("job: ") and crash.endswith("ValueError: boom") and ", in job" in crash
     assert log.lines() == ["0 ms error job: ValueError: boom"]
 
 
 async def test_the_watchdog_starves_when_a_promise_is_broken() -> None:
     board = Board()
-    board.watchdog = watchdog = Watchdog()
+    board.dog = watchdog = Watchdog()
+    crashes: list[str] = []
     beats = Beats()
     beats.expect("sampler", 5)
-    feeding = asyncio.create_task(Supervisor(board, Log(board, echo=False), beats).feed_watchdog())
+    supervisor = Supervisor(board, Log(board, echo=False), beats, crashes.append)
+    feeding = asyncio.create_task(supervisor.feed_watchdog())
     await asyncio.sleep(0.01)
     assert watchdog.fed_count == 1
     board.time_us = 6
     assert beats.late(6) == ["sampler"]
     await asyncio.sleep(1.05)
     assert watchdog.fed_count == 1
+    assert crashes == ["no beat of sampler"]  # once, not at each turn
     await end_tasks([feeding])
 
 
