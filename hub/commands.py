@@ -147,6 +147,7 @@ def _fetch(config: configuration.Config, path: str) -> dict[str, Any]:
 
 # Commands that stand in files of their own.
 from hub import (  # noqa: E402
+    alert_commands,  # noqa: F401
     dead_letter_commands,  # noqa: F401
     keeping_commands,  # noqa: F401
     operation_commands,  # noqa: F401

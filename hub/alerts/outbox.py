@@ -254,6 +254,10 @@ def _events(db: sqlite3.Connection, where: str, *values: Any) -> Iterator[Event]
 
 
 def _open(path: Path) -> sqlite3.Connection:
+    try:
+        path.touch(mode=0o600)  # what concerns a person is in it
+    except OSError as error:
+        raise sqlite3.OperationalError(str(error)) from None
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
     try:
         db.execute("PRAGMA journal_mode = WAL")
