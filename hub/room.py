@@ -1,7 +1,8 @@
 """Making room in the store: what leaves it, when, and how that is told.
 
 `used` is what the pages of the database's file hold; a freed page is used again, so the file never
-grows beyond the most that was used. Three marks, in percent of the size that the store may have:
+grows beyond the most that was used. Three marks, in percent of the size that the store may have
+(hub.disk: what was set, or what its disk has room for):
 
     thin    waveforms that every uplink has are deleted; then those that wait are thinned
     delete  whatever every uplink has is deleted, the least urgent first
@@ -20,7 +21,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hub.clock import Clock
@@ -48,8 +49,6 @@ from protocols.vocabulary import KIND_GAP, KIND_SUMMARY, LANE_ALERT, LANE_LIFE, 
 
 log = logging.getLogger(__name__)
 
-# Beside size_max: the log (hub.writer.WAL_SIZE_MAX) with its index, two groups, the hub's records.
-SLACK_SIZE = 24 * 1024 * 1024
 PIECE_SIZE_MIN = 16 * 1024
 PIECE_SIZE_MAX = 8 * 1024 * 1024
 RETRY_US = 100_000  # after a search that found nothing
@@ -110,6 +109,7 @@ class Room:
         self._needed = needed
         self._clock = clock
         self.marks = marks
+        self._disk_size_max = store.disk.size_max()
         self._db = connect(store.path)
         self._thread = ThreadPoolExecutor(1, "store-room")
         self._search: asyncio.Future[Find | None] | None = None
@@ -127,6 +127,8 @@ class Room:
 
     def tick(self) -> None:
         """Look whether room must be made; to be called about once a second."""
+        self._disk_size_max = self._store.disk.size_max()
+        self._store.disk.reserve()
         inflow = sum(sizes.total for sizes in self._sizes)
         self._forecast.feed(self._clock.now_us(), inflow, self._waiting())
         self._consider()
@@ -143,7 +145,7 @@ class Room:
     def _consider(self) -> None:
         if self._is_closed or self._search is not None or self._is_removing:
             return
-        steps = () if self._store.failure else self._steps()
+        steps = () if self._is_stopped() else self._steps()
         now_us = self._clock.now_us()
         if not steps:
             self._is_exhausted = False
@@ -151,9 +153,13 @@ class Room:
             self._begin(steps)
         self._bound()
 
+    def _is_stopped(self) -> bool:
+        # On a full disk making room is what helps: a page that is freed is used again.
+        return bool(self._store.failure) and not self._store.is_full
+
     def _steps(self) -> tuple[Step, ...]:
         """Return what may be tried now, in this order."""
-        marks, piece = self.marks, self._piece_size()
+        marks, piece = self._bounds(), self._piece_size()
         for percent in (marks.thin, marks.delete, marks.evict):
             # Once above, a piece further down: else each commit would free as little as it adds.
             edge = marks.of(percent) - (piece if percent in self._above else 0)
@@ -170,10 +176,17 @@ class Room:
         return (*deletes, *chosen, *[EVICT_RECORDS] * len(evicts))
 
     def _is_late(self) -> bool:
-        return self._store.used > (self.marks.size_max + self.marks.of(self.marks.evict)) // 2
+        marks = self._bounds()
+        return self._store.used > (marks.size_max + marks.of(marks.evict)) // 2
+
+    def _bounds(self) -> Watermarks:
+        """Return the marks as the disk has room for them."""
+        if self._disk_size_max >= self.marks.size_max:
+            return self.marks
+        return replace(self.marks, size_max=self._disk_size_max)
 
     def _piece_size(self) -> int:
-        return max(PIECE_SIZE_MIN, min(PIECE_SIZE_MAX, self.marks.size_max // 256))
+        return max(PIECE_SIZE_MIN, min(PIECE_SIZE_MAX, self._bounds().size_max // 256))
 
     def _begin(self, steps: tuple[Step, ...]) -> None:
         store = self._store
@@ -185,7 +198,7 @@ class Room:
             {key: int(value) for key, value in store.meta.items() if " below " in key},
             size,
             # Summaries are the shorter the more of a device's minutes are in one piece.
-            thin_size=max(size, min(PIECE_SIZE_MAX, self.marks.size_max // 32)),
+            thin_size=max(size, min(PIECE_SIZE_MAX, self._bounds().size_max // 32)),
             is_late=self._is_late,
         )
         loop = asyncio.get_running_loop()
@@ -207,7 +220,7 @@ class Room:
             return
         self._is_exhausted = False
         self._bound()
-        if self._holds(found, wanted) and not self._store.failure:
+        if self._holds(found, wanted) and not self._is_stopped():
             self._take_out(found)
         else:
             self._consider()
@@ -246,10 +259,10 @@ class Room:
         store.remove(removal)
 
     def _bound(self) -> None:
-        used = self._store.used
-        is_over = used > self.marks.size_max
+        used, marks = self._store.used, self._bounds()
+        is_over = used > marks.size_max
         refused_from = len(LANES)
-        if self._is_exhausted and used > self.marks.of(self.marks.evict):
+        if self._is_exhausted and used > marks.of(marks.evict):
             refused_from = LANE_ALERT if is_over else LANE_LIFE
         self._store.bound(is_over and not self._is_exhausted, refused_from)
 
@@ -278,10 +291,10 @@ class Room:
 
     def statistics(self) -> dict[str, Any]:
         """Return what the page shows of the store beside the store's own counters."""
-        waiting = self._waiting()
-        left = self.marks.of(self.marks.evict) - waiting
+        waiting, marks = self._waiting(), self._bounds()
+        left = marks.of(marks.evict) - waiting
         return {
-            "size_max": self.marks.size_max,
+            "size_max": marks.size_max,
             "undelivered_bytes": waiting,
             "hours_to_full": self._forecast.hours_to_full(left),
             "refused_lanes": list(range(self._store.refused_from, len(LANES))),

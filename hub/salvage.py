@@ -268,7 +268,7 @@ class Salvage:
         self._committed = asyncio.Event()
         self._last: Removal | None = None
         store.on_commit.append(self._hear)
-        store.is_whole = lambda chunk: cut(chunk, is_genuine) == [chunk]
+        store.chunks.is_whole = lambda chunk: cut(chunk, is_genuine) == [chunk]
         self.on_end: Callable[[Outcome], None] = lambda outcome: None
         self.utc_us: Callable[[], int] = lambda: 0
 

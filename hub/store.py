@@ -3,7 +3,7 @@
 Theory of operation. The event loop collects accepted frames in a `Group`. While the writer thread
 commits one group the next one grows; when a commit ends the next group is handed over. So a group
 is as large as the load makes it, an idle hub commits a single frame at once, and no lock is
-needed: everything but hub.writer and `_read` runs on the loop.
+needed: everything but hub.writer and hub.chunk_reader runs on the loop.
 
 What a frame costs is the rest of this design: the frames of one lane and one commit are one row,
 and which (device, boot, index) were accepted is kept as ranges, not as rows. Frames are numbered
@@ -25,15 +25,18 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 from hub import dead_letters
+from hub.chunk_reader import ChunkReader
 from hub.chunks import PREFIXES, Chunk, gather, join
 from hub.clock import HostClock
-from hub.database import SAVE_SEEN, StoreError, connect, lock, row_crc
+from hub.database import SAVE_SEEN, StoreError, connect, lock
+from hub.disk import Disk, is_full
 from hub.group import CursorRow, Follower, Group, Identity, Job, Removal
-from hub.recovery import SALVAGE_KEY, Damage, is_damage, mark, recover
+from hub.recovery import SALVAGE_KEY, is_damage, mark, recover
 from hub.seen import BLOCK_COUNT, BLOCK_SHIFT, add_packed, blocks_of, pack_block, put_block, unpack
 from hub.writer import LANE_SHIFT, Writer, used_size
 from protocols.ranges import Ranges
@@ -68,17 +71,22 @@ class Store:
         self.bytes = [0 for _ in LANES]
         self.taken = [0 for _ in LANES]  # bytes of frames that came in since the start
         self.seen: dict[tuple[str, int], Ranges] = {}
-        try:
-            self.damage = recover(self.path, HostClock().utc_us())
-            self._db = connect(self.path)
-            self._read_db = connect(self.path)
-            self.meta: dict[str, Any] = dict(self._db.execute("SELECT key, value FROM meta"))
-            self._load_lanes()
-            self._load_seen()
-            self.used = used_size(self._db)
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"{self.path}: {error}") from error
-        self._commit = Writer(self._db, self.path).commit
+        with ExitStack() as opened:  # what is closed again where it cannot go on
+            opened.callback(os.close, self._lock)
+            try:
+                self.damage = recover(self.path, HostClock().utc_us())
+                self._db = opened.enter_context(closing(connect(self.path)))
+                self._read_db = opened.enter_context(closing(connect(self.path)))
+                self.meta: dict[str, Any] = dict(self._db.execute("SELECT key, value FROM meta"))
+                self._load_lanes()
+                self._load_seen()
+                self.used = used_size(self._db)
+            except (sqlite3.Error, OSError) as error:
+                raise StoreError(f"{self.path}: {error}") from error
+            self._opened = opened.pop_all()
+        self.disk = Disk(self.path)
+        self.chunks = ChunkReader(self._read_db)
+        self._commit = Writer(self._db, self.path, self.disk).commit
         self._group = Group()
         self._in_flight: Job | None = None
         self._tail: list[deque[Chunk]] = [deque() for _ in LANES]
@@ -97,10 +105,10 @@ class Store:
         self.on_evicted: list[Callable[[int, int, int], None]] = []
         self.on_relief: list[Callable[[], None]] = []  # links may read again
         self.on_damage: list[Callable[[str], None]] = []  # the file itself is: start again
-        self.is_whole: Callable[[Chunk], bool] = lambda chunk: True  # of version 1: no checksum
         self.is_damaged = False  # the next start puts it aside (hub.recovery)
         self.is_salvaging = bool(self.meta.get(SALVAGE_KEY))  # old frames may still come in
         self.failure = ""
+        self.is_full = False  # the failure: the disk has no room
         self.is_crowded = False  # links wait while room is made (hub.room)
         self.refused_from = len(LANES)  # frames of this lane and less urgent ones are refused
         self.counters = {
@@ -276,7 +284,7 @@ class Store:
     def _publish(self, job: Job) -> None:
         if self.failure and job.group.is_written():
             log.info("the store works again")
-            self.failure = ""
+            self.failure, self.is_full = "", False
         self.counters["commits"] += 1
         for lane in LANES:
             for chunk in job.chunks[lane]:
@@ -319,7 +327,7 @@ class Store:
         reason = str(error) or type(error).__name__
         if reason != self.failure:
             log.error("the store cannot write: %s; devices keep their frames", reason)
-        self.failure = reason
+        self.failure, self.is_full = reason, is_full(error)
         lost, self._group = self._group, Group()
         for one in (lost, group):  # the older group knows what was there before both
             for (device, boot, block), before in one.touched.items():
@@ -384,34 +392,11 @@ class Store:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(
-                self._reader, self._read, lane, first, following, size_max
+                self._reader, self.chunks.read, lane, first, following, size_max
             )
         except sqlite3.Error as error:
             self._check(error)
             raise OSError(str(error)) from error
-
-    def _read(self, lane: int, first: int, following: int, size_max: int) -> Chunk | None:
-        base = lane << LANE_SHIFT
-        start = self._read_db.execute(
-            "SELECT max(id) FROM chunk WHERE id >= ? AND id <= ?", (base, base | first)
-        ).fetchone()[0]
-        cursor = self._read_db.execute(
-            "SELECT id, count, frames, crc FROM chunk WHERE id >= ? AND id < ? ORDER BY id",
-            (base | first if start is None else start, base | following),
-        )
-        chunks = (self._checked(row, base) for row in cursor)
-        found = gather(chunks, first, following, size_max)
-        cursor.close()
-        return found
-
-    def _checked(self, row: tuple[Any, ...], base: int) -> Chunk:
-        chunk = (row[0] - base, row[1], row[2])
-        is_row = isinstance(row[1], int) and isinstance(row[2], bytes)
-        if row[3] is not None:
-            is_row = is_row and row_crc("chunk", *row[:3]) == row[3]
-        if not is_row or (row[3] is None and not self.is_whole(chunk)):
-            raise Damage(f"frames {chunk[0]}.. of a lane are not what was written")
-        return chunk
 
     def load_cursor(self, uplink: str) -> list[CursorRow]:
         """Return what was saved for an uplink."""
@@ -458,9 +443,7 @@ class Store:
             self._timer.cancel()
         self._writer.shutdown()
         self._reader.shutdown()
-        self._read_db.close()
-        self._db.close()
-        os.close(self._lock)
+        self._opened.close()
 
     def statistics(self) -> dict[str, Any]:
         """Return counters for the console."""

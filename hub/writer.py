@@ -16,6 +16,7 @@ from hub.database import (
     SAVE_SEEN,
     row_crc,
 )
+from hub.disk import Disk, is_full
 from hub.group import CursorRow, Job, Removal
 from hub.ledger import append, write_head
 from hub.seen import pack
@@ -34,14 +35,28 @@ _WAL_WAIT_MS = 20  # for readers to end; a commit waits as long
 class Writer:
     """Commits groups. db: a connection that nobody else uses while commit runs."""
 
-    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, db: sqlite3.Connection, path: Path, disk: Disk) -> None:
         self._db = db
+        self._disk = disk
         self._folder = path.parent
         self._wal = path.with_name(path.name + "-wal")
         self._wal_size_max = WAL_SIZE_MAX
 
     def commit(self, job: Job) -> None:
         """Write all of a group and take out what it removes, or nothing; sqlite3.Error if not."""
+        try:
+            self._write(job)
+        except sqlite3.Error as error:
+            if not (is_full(error) and self._gain_room()):
+                raise
+            self._write(job)
+
+    def _gain_room(self) -> bool:
+        """Give up the reserve and begin the log anew, in the room that it has; True if either."""
+        has_reserve = self._disk.release()
+        return self._checkpoint("RESTART") or has_reserve
+
+    def _write(self, job: Job) -> None:
         db, group = self._db, job.group
         try:
             db.execute("BEGIN IMMEDIATE")
@@ -100,14 +115,15 @@ class Writer:
         except FileNotFoundError:
             return
         if size > self._wal_size_max:
-            is_empty = self._empty_wal()
+            is_empty = self._checkpoint("TRUNCATE")
             self._wal_size_max = WAL_SIZE_MAX if is_empty else size + _WAL_STEP_SIZE
 
-    def _empty_wal(self) -> bool:
+    def _checkpoint(self, how: str) -> bool:
+        """Bring the log into the file; False where a reader or an error is in the way."""
         # The commit before it has succeeded, whatever becomes of this.
         self._db.execute(f"PRAGMA busy_timeout = {_WAL_WAIT_MS}")
         try:
-            row = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            row = self._db.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
             return row is not None and row[0] == 0
         except sqlite3.Error as error:
             log.warning("the log of the store cannot be emptied: %s", error)

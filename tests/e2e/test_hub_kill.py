@@ -1,7 +1,6 @@
 """The hub is killed at random moments under load, stopped in good order, and runs out of disk."""
 
 import asyncio
-import os
 import random
 import signal
 import subprocess
@@ -10,8 +9,6 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from protocols.vocabulary import LANE_ALERT, LANE_STATE, LANE_WAVE
 from simulators.archive import Archive
@@ -27,6 +24,7 @@ from tests.hub.hub_process import (
     secret_of,
     wait_until,
 )
+from tests.hub.small_disk import fill, mounted
 from tests.real_parts import need
 from tests.simulators.platform_process import HUB, running
 
@@ -143,33 +141,10 @@ def test_the_hub_tells_a_second_hub_on_its_folder_to_go(tmp_path: Path) -> None:
         assert hub.status()["hub"]["id"] == HUB
 
 
-def mounted(folder: Path, size_kib: int) -> None:
-    """Mount a small disk there, or skip."""
-    folder.mkdir()
-    options = ["-t", "tmpfs", "-o", f"size={size_kib}k", "tmpfs", str(folder)]
-    done = None
-    if os.geteuid() == 0:
-        done = subprocess.run(["mount", *options], capture_output=True)
-    if done is None or done.returncode:
-        pytest.skip("a small disk is missing; mounting one needs root")
-
-
-def fill(path: Path) -> None:
-    """Write until the disk is full."""
-    with path.open("ab", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"x" * 4096)
-        except OSError:
-            pass
-
-
 async def test_a_full_disk_is_refused_in_words_and_recovers_without_a_restart(
     tmp_path: Path,
 ) -> None:
-    disk = tmp_path / "disk"
-    mounted(disk, 6000)
-    try:
+    with mounted(tmp_path / "disk", 6000) as disk:
         with running(tmp_path) as platform:
             port = await asyncio.to_thread(platform.wait_ready)
             values = to(port) | {("hub", "data"): str(disk)}
@@ -202,8 +177,6 @@ async def test_a_full_disk_is_refused_in_words_and_recovers_without_a_restart(
                 await asyncio.to_thread(hub.wait_delivered, device.made)
                 await device.close()
             assert_all_arrived(platform.archive, [device])
-    finally:
-        await asyncio.to_thread(subprocess.run, ["umount", "-l", str(disk)], check=False)
 
 
 def _status_with_failure(hub: HubProcess) -> dict[str, Any]:

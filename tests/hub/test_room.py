@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
+from hub.disk import SLACK_SIZE
 from hub.ledger import GAP, read
-from hub.room import SLACK_SIZE, Watermarks
+from hub.room import Watermarks
 from protocols.batch import unpack
 from protocols.vocabulary import (
     GAP_DISK_FULL,

@@ -1,6 +1,7 @@
 """The store, step by step: what happens around a commit, a failure, a full disk and a restart."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -190,3 +191,17 @@ async def test_a_store_of_a_newer_program_is_refused(tmp_path: Path) -> None:
         store._db.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match="version 99"):
         Store(tmp_path, LARGE)
+
+
+def test_a_start_that_fails_leaves_nothing_locked(tmp_path: Path) -> None:
+    Store(tmp_path, LARGE)._opened.close()
+    with sqlite3.connect(tmp_path / "hub.sqlite") as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    for _ in range(2):
+        with pytest.raises(StoreError, match="version 99"):
+            Store(tmp_path, LARGE)
+    with sqlite3.connect(tmp_path / "hub.sqlite") as db:
+        db.execute("PRAGMA user_version = 2")
+    db.close()
+    Store(tmp_path, LARGE)._opened.close()
