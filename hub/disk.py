@@ -20,8 +20,6 @@ RESERVE_SIZE = 4 * 1024 * 1024  # a piece that is taken out rewrites less (hub.r
 # Beside the database: the log (hub.writer.WAL_SIZE_MAX) with its index, two groups, the reserve.
 SLACK_SIZE = 28 * 1024 * 1024
 SIZE_MIN = 4 * 1024 * 1024  # nothing is given up for less: the disk is full of something else
-    4 * 1024 * 1024
-)  # for less nothing is given up: others fill the disk, frames are refused
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_WRITE)
 
 
