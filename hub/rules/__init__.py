@@ -7,7 +7,7 @@ are the rows it declares; those of all rules are in hub.toml.
 from collections.abc import Iterator
 from typing import Any
 
-from hub.rules import quake, river, slope
+from hub.rules import bridge, quake, river, slope
 from hub.rules.finding import Finding
 from hub.rules.problem import Problem
 from hub.rules.rule import Rule
@@ -15,11 +15,12 @@ from hub.settings import Row
 
 AGE_US_MAX = 600_000_000
 
-ROWS: tuple[Row, ...] = (*quake.ROWS, *river.ROWS, *slope.ROWS)
+ROWS: tuple[Row, ...] = (*quake.ROWS, *river.ROWS, *slope.ROWS, *bridge.ROWS)
 LISTS = (
     *quake.LISTS,
     *river.LISTS,
     *slope.LISTS,
+    *bridge.LISTS,
 )  # tables that are written [[name]], once for each site
 
 
@@ -29,6 +30,7 @@ def make_rules(tables: dict[str, Any]) -> list[Rule]:
         quake.QuakeRule(tables["quake"], tables["seismometer"]),
         river.RiverRule(tables["river"]),
         slope.SlopeRule(tables["slope"]),
+        bridge.BridgeRule(tables["bridge"]),
     ]
 
 
@@ -37,6 +39,7 @@ def problems(tables: dict[str, Any], devices: set[str]) -> Iterator[Problem]:
     yield from quake.problems(tables, devices)
     yield from river.problems(tables, devices)
     yield from slope.problems(tables, devices)
+    yield from bridge.problems(tables, devices)
 
 
 __all__ = ["AGE_US_MAX", "LISTS", "ROWS", "Finding", "Rule", "make_rules", "problems"]
