@@ -108,6 +108,7 @@ class Orders:
         if is_under_way and now_us - one.sent_us < RESEND_US:
             return
         one.peer, one.sent, one.sent_us = peer, wanted, now_us
+        one.held = None  # whichever of the two, until it says so
         self.sent_count += 1
 
         def answered(device: str, fields: dict[str, Any]) -> None:

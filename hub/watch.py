@@ -23,6 +23,8 @@ from hub.policy import orders as policy_orders
 from hub.rules import AGE_US_MAX, Rule, make_rules
 from hub.rules.finding import EMERGENCY, INFO, LEVEL_NAMES, WARNING, Finding
 from hub.rules.kinds import KINDS
+from hub.rules.rule import PersonalRule
+from hub.rules.vitals import Vitals
 from hub.sender import HubSender
 from hub.store import Group, Store
 from hub.timetable import Timetable
@@ -87,7 +89,11 @@ class Watch:
         self._backhaul = Backhaul(settings)
         begun = json.loads(store.meta.get(BEGUN_KEY, "[]"))
         self._timetable = Timetable(config.tables["timetable"], settings["utc_offset_min"], begun)
-        self.rules: list[Rule] = make_rules(config.tables)
+        self.vitals = Vitals()
+        self.rules: list[Rule] = make_rules(config.tables, self.vitals, config.secret)
+        self._ages_us = {
+            rule.name: rule.age_us_max for rule in self.rules if isinstance(rule, PersonalRule)
+        }
         self._of: dict[tuple[str, int], list[Rule]] = {
             (name, lane): [rule for rule in self.rules if rule.wants(name, device.kind, lane)]
             for name, device in config.devices.items()
@@ -112,7 +118,6 @@ class Watch:
     # Readings
 
     def _read(self, group: Group) -> None:
-        now_us = self._clock.now_us()
         for device, lane, payload in group.readings:
             if payload[1] != KIND_BATCH:
                 continue
@@ -123,10 +128,29 @@ class Watch:
                 self._ingest.refuse(error.reason, str(error), device)
                 continue
             self._live.batch(device, batch)
-            at_us = self._newest_us(device, batch)
-            if at_us is not None and now_us - at_us <= AGE_US_MAX:
-                for rule in self._of.get((device, lane), ()):
-                    self._ask(rule, rule.feed, device, batch, at_us)
+            try:
+                self._feed(device, lane, batch, payload)
+            except RemoteProtocolError as error:  # its personal part does not open
+                assert self._ingest is not None
+                self._ingest.refuse(error.reason, str(error), device)
+
+    def _feed(self, device: str, lane: int, batch: Batch, payload: bytes) -> None:
+        """Give a batch to its rules; a personal one is opened for those that may, nobody else."""
+        rules = self._of.get((device, lane), [])
+        if batch.series is None:
+            rules = [rule for rule in rules if isinstance(rule, PersonalRule)
+                     and rule.opens(device)]  # fmt: skip
+            if not rules:
+                return
+            assert self._ingest is not None
+            batch = decode_batch(payload, self._ingest.keys_of(device).seal_key)
+        at_us = self._newest_us(device, batch)
+        if at_us is None:
+            return
+        age_us = self._clock.now_us() - at_us
+        for rule in rules:
+            if age_us <= self._ages_us.get(rule.name, AGE_US_MAX):
+                self._ask(rule, rule.feed, device, batch, at_us)
 
     def _newest_us(self, device: str, batch: Batch) -> int | None:
         """Return when the newest reading was taken; None where nobody can know."""
@@ -160,14 +184,21 @@ class Watch:
         self._say(_marked(finding), True)
 
     def _say(self, finding: Finding, drill: bool) -> None:
+        # The mode first: a device that is told to sound its siren has then left the drill.
         now_us = self._clock.now_us()
-        level = INFO if finding.is_over else finding.level
-        self.notice(level, finding.rule, (finding.text_ja, finding.text_en), drill)
-        for callback in self.on_finding:
-            callback(finding, drill)
         change = self.modes.judge(finding, now_us, drill)
         if change is not None:
             self._changed(change, now_us)
+        level = INFO if finding.is_over else finding.level
+        kind = KINDS.get(finding.kind or finding.rule)
+        texts = (finding.text_ja, finding.text_en)
+        if kind is not None and kind.is_personal:
+            marks = DRILL_MARK if drill else ("", "")
+            texts = (f"{marks[0]}{kind.event_ja}: 庁舎で確認",
+                     f"{marks[1]}{kind.event_en}: see at the office")  # fmt: skip
+        self.notice(level, finding.rule, texts, drill)
+        for callback in self.on_finding:
+            callback(finding, drill)
 
     def notice(self, level: int, kind: str, texts: Texts, drill: bool = False) -> None:
         """Tell people and the platform. texts: Japanese, English. drill: it is of a drill."""
