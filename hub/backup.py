@@ -19,7 +19,7 @@ from hashlib import file_digest
 from pathlib import Path
 
 from hub import config as configuration
-from hub import ledger
+from hub import ledger, synced
 from hub.config import Config
 from hub.database import SAVE_META, connect, connect_to_read, lock
 from hub.remains import BOOT_JUMP
@@ -122,7 +122,7 @@ def _data_of(backup: Path, folder: Path) -> Path:
 
 
 def _files_of_store(data: Path) -> list[Path]:
-    names = (STORE, f"{STORE}-wal", f"{STORE}-shm", ledger.HEAD_FILE)
+    names = (STORE, f"{STORE}-wal", f"{STORE}-shm", ledger.HEAD_FILE, synced.FILE)
     return [data / name for name in names]
 
 

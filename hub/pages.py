@@ -41,7 +41,7 @@ class Log:
 
     data: bytes
     images: dict[int, list[int]]
-    is_whole: bool  # no transaction stands behind a frame that does not check
+    unseen: int  # transactions that end behind a frame that does not check
     last_start: int = 0  # offset of what SQLite will not see: perhaps never synced
 
 
@@ -63,7 +63,7 @@ class Pages:
         self._log = log
         self.count = len(main) // PAGE_SIZE
         self._last = max([self.count + 1, *log.images])
-        self.is_log_whole = log.is_whole
+        self.is_log_whole = log.unseen == 0
 
     def leaves(self, kinds: tuple[int, ...], pages_max: int | None = None) -> Iterator[Page]:
         """Yield the pages of these kinds: of the file in order, then of the log in order."""
@@ -228,11 +228,11 @@ def read_log(path: Path) -> Log:
     frame_size = FRAME_HEADER_SIZE + PAGE_SIZE
     starts = range(WAL_HEADER_SIZE, len(data) - frame_size + 1, frame_size)
     if not data or not any(data[:WAL_HEADER_SIZE]):  # it was just begun
-        return Log(data, {}, is_whole=not data[WAL_HEADER_SIZE:])
+        return Log(data, {}, unseen=2 if data[WAL_HEADER_SIZE:] else 0)
     images: dict[int, list[int]] = {}
     last_start = WAL_HEADER_SIZE
     header = sums = _checked_header(data)
-    is_whole = header is not None
+    unseen = 0 if header is not None else 2
     for at in starts:
         head = data[at : at + FRAME_HEADER_SIZE]
         # Frames of an earlier use of the log have other salts; a damaged header cannot tell them.
@@ -242,12 +242,12 @@ def read_log(path: Path) -> Log:
         if sums is not None:
             sums = _checked_frame(data, at, sums)
         if any(head[4:8]):
-            is_whole &= sums is not None  # a transaction ends here that SQLite will not see
+            unseen += sums is None  # a transaction ends here that SQLite will not see
             if sums is not None:
                 last_start = at + frame_size
         number = int.from_bytes(head[:4], "big")
         images.setdefault(number, []).append(at + FRAME_HEADER_SIZE)
-    return Log(data, images, is_whole, last_start=last_start)
+    return Log(data, images, unseen, last_start=last_start)
 
 
 def _checked_header(data: bytes) -> tuple[int, int] | None:

@@ -8,7 +8,8 @@ The damaged files go to quarantine-<utc>/ and are never deleted. The fresh store
 accepted, what was delivered and how far everything was numbered, so that devices are answered and
 live data relayed at once; the frames come over behind (hub.salvage), with the numbers they had. A
 log with a damaged frame in the middle is reason enough: the file may hold pages of transactions
-behind the damage, and only together were they consistent.
+behind the damage, and only together were they consistent. One transaction at its end that does not
+check is no damage but what a power cut leaves, unless it had been synced (hub.synced).
 """
 
 import json
@@ -36,6 +37,7 @@ from hub.dead_letters import DeadLetter
 from hub.ledger import audit
 from hub.pages import read_log
 from hub.remains import TABLES, Remains, authentic, connect_plainly, edges, is_chunk, read_remains
+from hub.synced import read_synced
 from protocols.vocabulary import LANES
 
 log = logging.getLogger(__name__)
@@ -96,13 +98,17 @@ def damage_of(path: Path) -> str:
     marked = path.with_name(MARK)
     if marked.exists():
         return marked.read_text(errors="replace")[:200] or "found damaged while running"
-    if not read_log(path.with_name(path.name + "-wal")).is_whole:
+    if read_log(path.with_name(path.name + "-wal")).unseen > 1:
         return "the log has transactions behind a damaged part"
     try:
         with closing(connect_plainly(path)) as db:
             version = db.execute("PRAGMA user_version").fetchone()[0]
             db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            return _damaged_row(db) if version == SCHEMA_VERSION else _missing(db, version)
+            return (
+                _damaged_row(db, path.parent)
+                if version == SCHEMA_VERSION
+                else _missing(db, version)
+            )
     except sqlite3.Error as error:
         if is_damage(error) or (isinstance(error, sqlite3.OperationalError) and _is_logic(error)):
             return str(error)
@@ -121,7 +127,11 @@ def _missing(db: sqlite3.Connection, version: int) -> str:
     return "" if not is_made or (version and "chunk" in tables) else "its version is unreadable"
 
 
-def _damaged_row(db: sqlite3.Connection) -> str:
+def _damaged_row(db: sqlite3.Connection, folder: Path) -> str:
+    synced, _ = read_synced(folder)
+    kept = dict(db.execute("SELECT lane, following FROM lane"))
+    if any(kept.get(lane, 0) < synced[lane] for lane in LANES):
+        return "the end of the log is gone, though it was synced"
     for table in TABLES:
         for row in db.execute(f"SELECT * FROM {table}"):
             if authentic(table, row) is None:
@@ -144,7 +154,8 @@ def _begin(fresh: Path, remains: Remains, reason: str, where: tuple[str, int]) -
     folder, utc_us = where
     _remove(fresh)
     rows = remains.rows
-    following = [remains.following(lane) for lane in LANES]
+    synced, boot = read_synced(fresh.parent)
+    following = [max(remains.following(lane), synced[lane]) for lane in LANES]
     open_salvage = rows["meta"].pop((SALVAGE_KEY,), (SALVAGE_KEY, ""))[1]
     task = {
         "folders": [folder, *(json.loads(open_salvage)["folders"] if open_salvage else [])],
@@ -158,7 +169,7 @@ def _begin(fresh: Path, remains: Remains, reason: str, where: tuple[str, int]) -
     with closing(connect(fresh)) as db:
         db.execute("BEGIN IMMEDIATE")
         db.executemany(SAVE_META, [row for row in rows["meta"].values() if row[0] != "boot"])
-        db.execute(SAVE_META, ("boot", remains.boot(hub_id)))
+        db.execute(SAVE_META, ("boot", max(boot, remains.boot(hub_id))))
         db.execute(SAVE_META, (SALVAGE_KEY, json.dumps(task)))
         db.executemany(SAVE_SEEN, rows["seen"].values())
         db.executemany(SAVE_CURSOR, rows["cursor"].values())

@@ -17,6 +17,7 @@ from hub.database import row_crc
 from hub.ledger import Entry
 from hub.pages import INDEX_INTERIOR, INDEX_LEAF, TABLE_LEAF, Page, Pages, cells, columns, opened
 from hub.seen import add_packed, pack, unpack
+from hub.synced import read_synced
 from protocols.ranges import Ranges
 from protocols.vocabulary import LANES
 
@@ -115,12 +116,18 @@ def read_remains(path: Path) -> Remains:
     except sqlite3.Error:
         remains.whole = set()
     with opened(path) as pages:
-        if not pages.is_log_whole:  # SQLite sees what was before the damage and takes it for all
+        # SQLite sees what was before the damage and takes it for all.
+        if not pages.is_log_whole or _lacks_synced(path.parent, remains):
             remains.whole = set()
         if remains.whole != {*TABLES, "chunk"}:
             _read_pages(pages, remains)
             remains.is_known = "lane" in remains.whole or pages.count <= RAW_PAGES_MAX
     return remains
+
+
+def _lacks_synced(folder: Path, remains: Remains) -> bool:
+    known = {lane: row[1] for (lane,), row in remains.rows["lane"].items()}
+    return any(known.get(lane, 0) < read_synced(folder)[0][lane] for lane in LANES)
 
 
 def connect_plainly(path: Path) -> sqlite3.Connection:

@@ -38,6 +38,7 @@ from hub.disk import Disk, is_full
 from hub.group import CursorRow, Follower, Group, Identity, Job, Removal
 from hub.recovery import SALVAGE_KEY, is_damage, mark, recover
 from hub.seen import BLOCK_COUNT, BLOCK_SHIFT, add_packed, blocks_of, pack_block, put_block, unpack
+from hub.synced import Synced
 from hub.writer import LANE_SHIFT, Writer, used_size
 from protocols.ranges import Ranges
 from protocols.vocabulary import LANES
@@ -83,6 +84,8 @@ class Store:
                 self.used = used_size(self._db)
             except (sqlite3.Error, OSError) as error:
                 raise StoreError(f"{self.path}: {error}") from error
+            self._synced = Synced(folder)
+            opened.callback(self._synced.close)
             self._opened = opened.pop_all()
         self.disk = Disk(self.path)
         self.chunks = ChunkReader(self._read_db)
@@ -294,6 +297,7 @@ class Store:
                 self._tail[lane].append(chunk)
                 self._tail_size += len(chunk[2])
         self.used = job.used
+        self._synced.note(self.following, int(self.meta.get("boot", 0)))
         self._trim_tail()
         for removal, size in zip(job.group.removals, job.removed_sizes, strict=True):
             self._forget(removal, size)
