@@ -7,30 +7,45 @@ are the rows it declares; those of all rules are in hub.toml.
 from collections.abc import Iterator
 from typing import Any
 
-from hub.rules import bridge, quake, river, slope
+from hub.people.seal import Seal
+from hub.rules import bridge, health, quake, river, slope, watch_over
 from hub.rules.finding import Finding
 from hub.rules.problem import Problem
 from hub.rules.rule import Rule
+from hub.rules.vitals import Vitals
 from hub.settings import Row
 
 AGE_US_MAX = 600_000_000
 
-ROWS: tuple[Row, ...] = (*quake.ROWS, *river.ROWS, *slope.ROWS, *bridge.ROWS)
+ROWS: tuple[Row, ...] = (
+    *quake.ROWS,
+    *river.ROWS,
+    *slope.ROWS,
+    *bridge.ROWS,
+    *watch_over.ROWS,
+    *health.ROWS,
+)
 LISTS = (
     *quake.LISTS,
     *river.LISTS,
     *slope.LISTS,
     *bridge.LISTS,
+    *health.LISTS,
 )  # tables that are written [[name]], once for each site
 
 
-def make_rules(tables: dict[str, Any]) -> list[Rule]:
-    """Return all rules. tables: those of hub.toml."""
+def make_rules(
+    tables: dict[str, Any], vitals: Vitals | None = None, secret: bytes = bytes(32)
+) -> list[Rule]:
+    """Return all rules. tables: those of hub.toml; secret: the hub's, for what is personal."""
+    vitals = vitals or Vitals()
     return [
         quake.QuakeRule(tables["quake"], tables["seismometer"]),
         river.RiverRule(tables["river"]),
         slope.SlopeRule(tables["slope"]),
         bridge.BridgeRule(tables["bridge"]),
+        watch_over.WatchOverRule(tables["people"], vitals, Seal(secret)),
+        health.HealthRule(tables["health"], tables["battery"], vitals),
     ]
 
 
@@ -40,6 +55,7 @@ def problems(tables: dict[str, Any], devices: set[str]) -> Iterator[Problem]:
     yield from river.problems(tables, devices)
     yield from slope.problems(tables, devices)
     yield from bridge.problems(tables, devices)
+    yield from health.problems(tables, devices)
 
 
 __all__ = ["AGE_US_MAX", "LISTS", "ROWS", "Finding", "Rule", "make_rules", "problems"]

@@ -1,6 +1,6 @@
 """What every rule is to the hub."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from hub.rules.finding import Finding
 from protocols.batch import Batch
@@ -29,3 +29,16 @@ class Rule(Protocol):
 
     def restore(self, saved: dict[str, Any], now_us: int) -> None:
         """Take back what save() gave; of an older version or empty, begin anew."""
+
+
+@runtime_checkable
+class PersonalRule(Rule, Protocol):
+    """A rule that may read what concerns a person, of those who consented.
+
+    age_us_max: it is given what is not older, in place of AGE_US_MAX.
+    """
+
+    age_us_max: int
+
+    def opens(self, device: str) -> bool:
+        """Tell whether a personal batch of the device may be opened for this rule, now."""

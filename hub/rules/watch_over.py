@@ -38,11 +38,11 @@ ROWS = (
     Row("people", "file", "people.toml", "",
         "Who is watched over, by consent, beside this file.", 1),
     Row("people", "blind_h", 3, "h", "Says so when nobody can be watched for so long.", 1, 72),
-    Row("people", "step_min", 15, "min",
-        "An unacknowledged case goes to the next contact after so long.", 1, 1440),
+    Row("people", "viewers", "welfare", "",
+        "Offices that may always see what is known of a person, with commas between.", 0, 200),
     Row("people", "retention_days", 30, "d",
-        "Delivered frames of persons are removed after so long, and closed cases.", 1, 3650),
-    Row("people", "access_h", 24, "h", "A widened access ends by itself after this.", 1, 168),
+        "Delivered frames of persons are removed after so long.", 1, 3650),
+    Row("people", "access_h", 24, "h", "The longest for which others may be let in.", 1, 168),
 )  # fmt: skip
 
 AGE_US_MAX = 72 * HOUR_US  # what comes later changes nothing any more

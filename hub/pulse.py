@@ -1,0 +1,59 @@
+"""Signs of life out of the running hub: what hub.rules.vitals keeps and the rules judge."""
+
+from typing import Any
+
+from hub.clock import Clock
+from hub.device_clocks import Clocks
+from hub.ingest import Exchange
+from hub.rules.vitals import Vitals
+from protocols.errors import RemoteProtocolError
+from protocols.records import decode_record
+from protocols.vocabulary import GAP_FLASH_FULL, GAP_SENSOR_FAULT, UTC_IMPLAUSIBLE
+
+
+class Pulse:
+    """Writes one Vitals. known: devices that were ever heard; they count as heard at the start."""
+
+    def __init__(self, vitals: Vitals, clock: Clock, clocks: Clocks, known: set[str]) -> None:
+        self._vitals = vitals
+        self._clock = clock
+        self._clocks = clocks
+        for device in known:
+            vitals.heard(device, clock.now_us())
+
+    def frames(self, device: str, count: int) -> None:
+        """Note that a device sent frames, so many of them new."""
+        vitals = self._vitals
+        vitals.framed(device, self._clock.now_us())
+        waiting = vitals.waiting.get(device)
+        if waiting:
+            vitals.waiting[device] = max(0, waiting - count)
+
+    def exchanged(self, device: str, boot: int, exchange: Exchange) -> None:
+        """Note a time exchange, and how sure the device's clock is."""
+        vitals = self._vitals
+        vitals.heard(device, exchange[2])
+        vitals.uncertainty_us[device] = self._clocks.uncertainty_us((device, boot)) or 0
+
+    def greeted(self, device: str, hello: dict[str, Any]) -> None:
+        """Note how many frames a device holds that has come."""
+        self._vitals.waiting[device] = sum(end - first for _, first, end in hello["log"])
+
+    def gap(self, payload: bytes) -> None:
+        """Note why a device has lost readings, where that is of its health."""
+        try:
+            fields = decode_record(payload)[-1]
+        except RemoteProtocolError:
+            return
+        device, vitals = fields["device"], self._vitals
+        if fields["reason"] == GAP_FLASH_FULL:
+            vitals.lost[device] = vitals.lost.get(device, 0) + 1
+        elif fields["reason"] == GAP_SENSOR_FAULT:
+            now_us, name = self._clock.now_us(), fields["channel"].rpartition(".")[2]
+            vitals.sensor_faults.setdefault(device, {})[name] = now_us
+
+    def hub(self, hours_to_full: float | None, store_failure: str, utc_quality: int) -> None:
+        """Note how the hub itself is."""
+        vitals = self._vitals
+        vitals.hours_to_full, vitals.store_failure = hours_to_full, store_failure
+        vitals.is_utc_plausible = utc_quality != UTC_IMPLAUSIBLE
