@@ -150,6 +150,7 @@ from hub import (  # noqa: E402
     alert_commands,  # noqa: F401
     dead_letter_commands,  # noqa: F401
     keeping_commands,  # noqa: F401
+    mode_commands,  # noqa: F401
     operation_commands,  # noqa: F401
     update_commands,  # noqa: F401
 )

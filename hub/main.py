@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from hub import watchdog
+from hub.admin import Admin
 from hub.alerts.alerts import Alerts
 from hub.audit import Audit
 from hub.clock import Clock, HostClock
@@ -19,6 +20,7 @@ from hub.ingest import Ingest
 from hub.ledger import audit
 from hub.links.tcp import listen
 from hub.live import Live
+from hub.mode_control import handlers as mode_handlers
 from hub.relay.mqtt import MqttUplink
 from hub.rollout import Limits
 from hub.room import Room, needed_by, watermarks
@@ -86,6 +88,7 @@ class Hub:
         )
         self.salvage = Salvage(self.store, verifier, self._needed_from)
         self.alerts = Alerts(config, self.clock, self.timing.time)
+        self.admin = Admin(config.data)
         self._started_us = self.clock.now_us()
         self.on_alive: Callable[[], None] = lambda: None  # once a second while all moves
         self._rates = _Rates(self.clock)
@@ -96,6 +99,7 @@ class Hub:
         self.watch.attend(ingest)
         self.watch.on_change += [self.audit.mode, self.alerts.changed]
         self.watch.on_finding.append(self.alerts.found)
+        self.admin.handlers |= mode_handlers(self.watch)
         self.alerts.attend(ingest)
         self.alerts.note, self.alerts.notice = self.audit.note, self.watch.notice
         self.watch.are_up = lambda: [one.state == "up" for one in self.uplinks if one.is_required]
@@ -260,6 +264,7 @@ async def run(
         await asyncio.wait(opening, return_when=asyncio.FIRST_COMPLETED)
         if page.done():
             page.result()
+        await hub.admin.open()
         server = await listen(hub.ingest, address, hub.clock.now_us, ingest["connections_max"])
         port = server.sockets[0].getsockname()[1]
         log.info("hub %s takes devices on %s:%d", config.id, address[0], port)
@@ -280,6 +285,7 @@ async def run(
         await asyncio.wait(tasks, timeout=STOP_TIMEOUT_S)
     finally:
         stop.set()
+        hub.admin.close()
         await asyncio.wait({page}, timeout=STOP_TIMEOUT_S)
         await hub.room.close()
         await hub.alerts.close()
