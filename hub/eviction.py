@@ -110,6 +110,11 @@ def mark_key(step: Step, lane: int) -> str:
     return f"{step.counter} below {lane}"
 
 
+def is_mark(key: str) -> bool:
+    """Tell whether the store keeps a mark under this name."""
+    return " below " in key
+
+
 def search(db: sqlite3.Connection, wanted: Search) -> Find | None:
     """Return what the first fruitful step finds; None when nothing may leave."""
     for step in wanted.steps:

@@ -35,10 +35,12 @@ from hub.eviction import (
     Find,
     Search,
     Step,
+    is_mark,
     mark_key,
     search,
 )
 from hub.forecast import Forecast, LaneSizes
+from hub.group import Removal
 from hub.ledger import gap
 from hub.relay.queue import RelayQueue
 from hub.seen import within
@@ -113,7 +115,8 @@ class Room:
         self._db = connect(store.path)
         self._thread = ThreadPoolExecutor(1, "store-room")
         self._search: asyncio.Future[Find | None] | None = None
-        self._is_removing = False
+        self._removal: Removal | None = None  # not yet committed
+        self._is_marking = False  # what the search under way finds may move a mark
         self._is_exhausted = False
         self._retry_us = 0
         self._above: set[int] = set()
@@ -138,12 +141,12 @@ class Room:
             size = self._store.taken[lane] - self._sizes[lane].taken
             if size:
                 self._sizes[lane].add(self._store.following[lane], size)
-        if group.removals:
-            self._is_removing = False
+        if any(one is self._removal for one in group.removals):  # a salvage has removals, too
+            self._removal = None
         self._consider()
 
     def _consider(self) -> None:
-        if self._is_closed or self._search is not None or self._is_removing:
+        if self._is_closed or self._search is not None or self._removal is not None:
             return
         steps = () if self._is_stopped() else self._steps()
         now_us = self._clock.now_us()
@@ -191,11 +194,15 @@ class Room:
     def _begin(self, steps: tuple[Step, ...]) -> None:
         store = self._store
         size = self._piece_size()
+        self._is_marking = not store.is_salvaging
         wanted = Search(
             steps,
             [self._needed(lane).flat for lane in LANES],
             list(store.following),
-            {key: int(value) for key, value in store.meta.items() if " below " in key},
+            # What a salvage brings over comes below any mark.
+            {}
+            if store.is_salvaging
+            else {key: int(value) for key, value in store.meta.items() if is_mark(key)},
             size,
             # Summaries are the shorter the more of a device's minutes are in one piece.
             thin_size=max(size, min(PIECE_SIZE_MAX, self._bounds().size_max // 32)),
@@ -253,9 +260,9 @@ class Room:
                     store.group.ledger.append(entry)
         for fields in found.summaries:
             self._sender.record(KIND_SUMMARY, LANE_STATE, now_us, fields)
-        if found.step.takes is not None:
+        if found.step.takes is not None and self._is_marking:
             store.save_meta(mark_key(found.step, removal.lane), found.mark)
-        self._is_removing = True
+        self._removal = removal
         store.remove(removal)
 
     def _bound(self) -> None:
@@ -275,7 +282,7 @@ class Room:
 
     async def wait_idle(self) -> None:
         """Wait until nothing is looked for or taken out."""
-        while self._search is not None or (self._is_removing and not self._store.failure):
+        while self._search is not None or (self._removal and not self._store.failure):
             if self._search is not None:
                 await asyncio.wait([self._search])
             await asyncio.sleep(0)

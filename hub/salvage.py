@@ -19,14 +19,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from hub.chunks import CHUNK_SIZE_MAX, PREFIXES, Chunk
+from hub.chunks import CHUNK_SIZE_MAX, PREFIXES, Chunk, gather
 from hub.database import connect_to_read
+from hub.eviction import is_mark
 from hub.group import Group, Removal
 from hub.identity import identity_of
 from hub.ledger import Entry, gap
 from hub.pages import TABLE_LEAF, Cell, Pages, cells, columns, opened
 from hub.recovery import SALVAGE_KEY
 from hub.remains import LANE_SHIFT, is_chunk
+from hub.seen import within
 from hub.store import Store
 from protocols.cose import DeviceKeys, sender_of
 from protocols.errors import RemoteProtocolError
@@ -319,14 +321,11 @@ class Salvage:
             return is_near and first not in done[lane]
 
         for lane, chunk in read_chunks(pages, is_wanted, self._belongs):
-            first, count, blob = chunk
-            end = first + count
-            if not floors[lane] < end <= following[lane] or end - 1 in done[lane]:
-                continue
-            done[lane].add_range(first, end)
-            self._note(blob)
-            batch.append((lane, chunk))
-            size += len(blob)
+            for part in _not_in(done[lane], chunk, (floors[lane], following[lane])):
+                done[lane].add_range(part[0], part[0] + part[1])
+                self._note(part[2])
+                batch.append((lane, part))
+                size += len(part[2])
             if size >= BATCH_SIZE_MAX:
                 yield batch
                 batch, size = [], 0
@@ -379,13 +378,18 @@ class Salvage:
             self._committed.set()
 
     def _end(self, outcome: Outcome) -> None:
+        """Settle what is missing: ledger, cursors and the end of the salvage in one commit."""
         store = self._store
         store.group.ledger += self._entries(outcome.missing, outcome.folder)
+        for lane in LANES:
+            runs = [(first, end) for one, first, end in outcome.missing if one == lane]
+            if runs:
+                store.remove(Removal(lane, [], [], runs, "evicted"))
+        for key in store.meta:
+            if is_mark(key):  # hub.room has to look at what came over below it
+                store.save_meta(key, 0)
         store.is_salvaging = False
         store.save_meta(SALVAGE_KEY, "")
-        for lane, first, following in outcome.missing:
-            for callback in store.on_evicted:
-                callback(lane, first, following)
         log.warning("salvage: %d frames came over, %d missing; the damaged store stays in %s",
                     outcome.frames, outcome.missing_count(), outcome.folder)  # fmt: skip
         self.on_end(outcome)
@@ -400,3 +404,19 @@ class Salvage:
                 detail=detail)
             for lane, first, end in named
         ]  # fmt: skip
+
+
+def _not_in(done: Ranges, chunk: Chunk, bounds: tuple[int, int]) -> Iterator[Chunk]:
+    """Yield the parts of a chunk that are not there; none of one that is outside of the bounds.
+
+    hub.room may have left a part of it before the hub was started anew.
+    """
+    first, count, blob = chunk
+    end = first + count
+    if not bounds[0] < end <= bounds[1]:
+        return
+    edges = [first, *within(done.flat, first, end), end]
+    for low, high in zip(edges[::2], edges[1::2], strict=True):
+        part = gather([chunk], low, high, len(blob)) if low < high else None
+        if part is not None:
+            yield part
