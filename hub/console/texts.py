@@ -45,6 +45,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "mode_since": ("{} から", "since {}"),
     "mode_reason": ("理由", "Reason"),
     "mode_actor": ("操作", "Set by"),
+    "unconfirmed": (
+        "未確認の機器 {} 台（ほかに不在 {} 台）:",
+        "Not confirmed by {} devices ({} more are away):",
+    ),
+    "unconfirmed_mode": ("モード", "mode"),
+    "unconfirmed_policy": ("方針", "policy"),
+    "unconfirmed_waiting": ("応答待ち", "waiting"),
+    "unconfirmed_refused": ("拒否", "refused"),
     "drill": ("訓練", "DRILL"),
     "drill_notice": (
         "これは訓練です。実際の災害ではありません。",

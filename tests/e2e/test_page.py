@@ -148,6 +148,11 @@ def test_page_shows_mode_devices_and_chart(hub: MadeUpHub, browser: Browser) -> 
     screen.until(f"({DRAWN_PIXELS})() > 5000")
     assert screen.text("#mode-word") == "災害" and screen.text("#mode-other") == "DISASTER"
     assert "訓練 / DRILL" in screen.text("#mode")
+    assert "震度 5 弱相当の揺れ" in screen.text("#mode-detail")
+    assert "自動判定 (地震の揺れ)" in screen.text("#mode-detail")
+    assert "未確認の機器 1 台（ほかに不在 2 台）: river-2 (方針: 拒否)" in screen.text("#mode")
+    stripes = "getComputedStyle(document.querySelector('#mode')).backgroundImage"
+    assert "repeating-linear-gradient" in screen.page.evaluate(stripes)
     assert screen.text("#hub-clock") == "時刻は同期されていません"
     assert screen.page.locator(".device").count() == 12
     assert "水位" in screen.text("#devices") and "千曲川 1 番" in screen.text("#devices")

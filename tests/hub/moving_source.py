@@ -68,7 +68,20 @@ class MovingSource:
                 "drill": self.mode == "drill",
                 "since_utc_us": self.started_utc_us + 600_000_000,
                 "reason": "震度 5 弱相当の揺れ" if cut else "",
-                "actor": "rule quake" if cut else "",
+                "actor": "rule:quake" if cut else "",
+                "reason_ja": "震度 5 弱相当の揺れ" if cut else "",
+                "reason_en": "shaking of about 5-" if cut else "",
+                "actor_ja": "自動判定 (地震の揺れ)" if cut else "",
+                "actor_en": "rule (Ground shaking)" if cut else "",
+                "unconfirmed": {
+                    "counts": {"refused": 1, "waiting": 0, "away": 2} if cut else {},
+                    "rows": [
+                        {"device": "river-2", "what": "policy", "why": "refused", "detail": "no"}
+                    ]
+                    if cut
+                    else [],
+                    "sent": 12,
+                },
             },
             "devices": [self._device(name, kind) for name, kind in self._devices()],
             "uplinks": [self._uplink(cut)],

@@ -55,9 +55,27 @@ function drawMode(mode, nowMs) {
   setText(byId("mode-word"), text(key));
   setText(byId("mode-other"), textOther(key));
   const detail = [text("mode_since", momentText(mode.since_utc_us / 1000, nowMs))];
-  if (mode.reason) detail.push(`${text("mode_reason")}: ${mode.reason}`);
-  if (mode.actor) detail.push(`${text("mode_actor")}: ${mode.actor}`);
+  const reason = inLanguage(mode, "reason") || mode.reason;
+  const actor = inLanguage(mode, "actor") || mode.actor;
+  if (reason) detail.push(`${text("mode_reason")}: ${reason}`);
+  if (actor) detail.push(`${text("mode_actor")}: ${actor}`);
   setText(byId("mode-detail"), detail.join(" · "));
+  drawUnconfirmed(mode.unconfirmed);
+}
+
+// Which devices do not yet go by the mode or policy that is on; those that are away get both when
+// they come back.
+function drawUnconfirmed(unconfirmed) {
+  const { counts, rows } = unconfirmed || { counts: {}, rows: [] };
+  const total = (counts.refused || 0) + (counts.waiting || 0);
+  byId("mode-unconfirmed").hidden = total === 0;
+  if (total === 0) return;
+  const head = text("unconfirmed", count(total), count(counts.away || 0));
+  const named = rows
+    .filter((row) => row.why !== "away")
+    .map((row) => `${row.device} (${text(`unconfirmed_${row.what}`)}: ${text(`unconfirmed_${row.why}`)})`);
+  const more = total > named.length ? " …" : "";
+  setText(byId("mode-unconfirmed"), `${head} ${named.join(", ")}${more}`);
 }
 
 function drawAlerts(alerts, nowMs) {
