@@ -22,8 +22,10 @@ from hub.clock import HostClock
 from hub.commands import DEFAULT, CommandError, ConfigPath, app
 from hub.rules.finding import LEVEL_NAMES
 
-alerts = typer.Typer(help="Warnings: list, acknowledge, cancel, test. / 警報の一覧・確認・取消・試験",
-                     no_args_is_help=True)  # fmt: skip
+alerts = typer.Typer(
+    help="Warnings: list, acknowledge, cancel, test. / 警報の一覧、確認、取消、試験",
+    no_args_is_help=True,
+)
 app.add_typer(alerts, name="alerts")
 
 ANSWER_S_MAX = 5.0

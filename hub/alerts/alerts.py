@@ -301,6 +301,16 @@ class Alerts:
             if kind_of(one.kind).is_public
         ]  # fmt: skip
 
+    def personal_events(self) -> list[dict[str, Any]]:
+        """Return the open events that concern one person: for the office alone."""
+        return [
+            {"id": one.id, "pseudonym": one.key.partition("/")[0], "level": LEVEL_NAMES[one.level],
+             "text_ja": one.text_ja, "text_en": one.text_en, "utc_us": one.started_utc_us,
+             "step": one.step, "acknowledged_by": one.acknowledged_by, "drill": one.drill}
+            for one in self._desk.open_events()
+            if kind_of(one.kind).is_personal
+        ]  # fmt: skip
+
     def statistics(self) -> dict[str, Any]:
         """Return for the page."""
         return {"is_durable": self._outbox.is_durable, "waiting": self._desk.waiting_count(),

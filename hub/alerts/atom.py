@@ -5,9 +5,9 @@ the hub, without a name server.
 """
 
 from collections.abc import Iterable
-from xml.etree.ElementTree import Element, SubElement, register_namespace, tostring
 
 from hub.alerts.cap import MEDIA_TYPE
+from hub.alerts.elements import Elements, written
 from hub.alerts.message import Message, jst
 from hub.alerts.town import Town
 
@@ -16,7 +16,8 @@ FEED_TYPE = "application/atom+xml"
 PATH = "/alerts.atom"
 ENTRIES_MAX = 100
 
-register_namespace("atom", NAMESPACE)
+_atom = Elements(NAMESPACE, "atom")
+_put = _atom.put
 
 
 def feed(messages: Iterable[Message], town: Town, name: str, utc_us: int) -> bytes:
@@ -25,14 +26,14 @@ def feed(messages: Iterable[Message], town: Town, name: str, utc_us: int) -> byt
     name: of the hub's messages, the same for ever. utc_us: where there is no message yet.
     """
     shown = [one for one in messages if one.is_public][:ENTRIES_MAX]
-    root = Element(f"{{{NAMESPACE}}}feed")
+    root = _atom.root("feed")
     _put(root, "id", f"urn:hinomi:{name}")
     _put(root, "title", f"{town.name_ja} {town.name_en}")
     _put(root, "updated", jst(shown[0].sent_utc_us if shown else utc_us))
-    _put(SubElement(root, f"{{{NAMESPACE}}}author"), "name", town.name_ja)
-    SubElement(root, f"{{{NAMESPACE}}}link", rel="self", type=FEED_TYPE, href=PATH)
+    _put(_atom.add(root, "author"), "name", town.name_ja)
+    _atom.add(root, "link", rel="self", type=FEED_TYPE, href=PATH)
     for message in shown:
-        entry = SubElement(root, f"{{{NAMESPACE}}}entry")
+        entry = _atom.add(root, "entry")
         _put(entry, "id", f"urn:hinomi:{message.identifier}")
         _put(entry, "title", f"{message.headline_ja()} / {message.headline_en()}")
         _put(entry, "updated", jst(message.sent_utc_us))
@@ -41,11 +42,7 @@ def feed(messages: Iterable[Message], town: Town, name: str, utc_us: int) -> byt
             "summary",
             f"{message.mark_ja}{message.plain_ja} / {message.mark_en}{message.plain_en}",
         )
-        SubElement(entry, f"{{{NAMESPACE}}}category", term=message.status)
+        _atom.add(entry, "category", term=message.status)
         href = f"/alerts/{message.identifier}.xml"
-        SubElement(entry, f"{{{NAMESPACE}}}link", rel="alternate", type=MEDIA_TYPE, href=href)
-    return bytes(tostring(root, encoding="utf-8", xml_declaration=True))
-
-
-def _put(parent: Element, name: str, text: str) -> None:
-    SubElement(parent, f"{{{NAMESPACE}}}{name}").text = text
+        _atom.add(entry, "link", rel="alternate", type=MEDIA_TYPE, href=href)
+    return written(root)

@@ -4,9 +4,9 @@ Order of elements and words are those of its section 3. One info block in Japane
 The hub warns and never orders: the response is at most `Prepare`, evacuation is a person's.
 """
 
-import re
-from xml.etree.ElementTree import Element, SubElement, register_namespace, tostring
+from xml.etree.ElementTree import Element
 
+from hub.alerts.elements import Elements, written
 from hub.alerts.message import CANCEL, EXERCISE, TEST, UPDATE, Message, jst, kind_of
 from hub.alerts.town import Area, Town
 from hub.rules.finding import EMERGENCY, INFO, WARNING, WATCH
@@ -29,15 +29,14 @@ _NOTES = {EXERCISE: "これは訓練です。 / This is an exercise.",
 _RESTRICTION = "防災担当者限り / officials in charge only"
 _INSTRUCTION_JA = "避難の判断は市町村の発表に従ってください。"
 _INSTRUCTION_EN = "Follow the evacuation information of the municipality."
-# What XML 1.0 cannot hold (section 2.2).
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
-register_namespace("", NAMESPACE)
+_cap = Elements(NAMESPACE)
+_put = _cap.put
 
 
 def document(message: Message, town: Town) -> bytes:
     """Return the message as an XML document in UTF-8, the same bytes each time."""
-    alert = Element(f"{{{NAMESPACE}}}alert")
+    alert = _cap.root("alert")
     _put(alert, "identifier", message.identifier)
     _put(alert, "sender", town.sender)
     _put(alert, "sent", jst(message.sent_utc_us))
@@ -61,7 +60,7 @@ def document(message: Message, town: Town) -> bytes:
     area = town.area(message.place)
     _info(alert, message, town, area, is_ja=True)
     _info(alert, message, town, area, is_ja=False)
-    return bytes(tostring(alert, encoding="utf-8", xml_declaration=True))
+    return written(alert)
 
 
 def references(message: Message, sender: str) -> str:
@@ -76,7 +75,7 @@ def _info(alert: Element, message: Message, town: Town, area: Area, *, is_ja: bo
     headline = message.headline_ja() if is_ja else message.headline_en()
     text = message.plain_ja if is_ja else message.plain_en
     mark = message.mark_ja if is_ja else message.mark_en
-    info = SubElement(alert, f"{{{NAMESPACE}}}info")
+    info = _cap.add(alert, "info")
     _put(info, "language", "ja-JP" if is_ja else "en-US")
     _put(info, "category", kind.category)
     _put(info, "event", mark + (kind.event_ja if is_ja else kind.event_en))
@@ -102,7 +101,7 @@ def _info(alert: Element, message: Message, town: Town, area: Area, *, is_ja: bo
 
 
 def _area(info: Element, area: Area, code: str, *, is_ja: bool) -> None:
-    element = SubElement(info, f"{{{NAMESPACE}}}area")
+    element = _cap.add(info, "area")
     _put(element, "areaDesc", area.name_ja if is_ja else area.name_en)
     if area.polygon:
         _put(element, "polygon", area.polygon)
@@ -112,11 +111,7 @@ def _area(info: Element, area: Area, code: str, *, is_ja: bool) -> None:
         _pair(element, "geocode", GEOCODE, code)
 
 
-def _put(parent: Element, name: str, text: str) -> None:
-    SubElement(parent, f"{{{NAMESPACE}}}{name}").text = _NOT_XML.sub(" ", text)
-
-
 def _pair(parent: Element, name: str, key: str, value: str) -> None:
-    pair = SubElement(parent, f"{{{NAMESPACE}}}{name}")
+    pair = _cap.add(parent, name)
     _put(pair, "valueName", key)
     _put(pair, "value", value)
