@@ -16,15 +16,19 @@ from hub.clock import Clock, HostClock
 from hub.commits import Commits
 from hub.config import Config
 from hub.console.server import serve
-from hub.ingest import Ingest
+from hub.ingest import Exchange, Ingest
 from hub.ledger import audit
 from hub.links.tcp import listen
 from hub.live import Live
 from hub.mode_control import handlers as mode_handlers
+from hub.modes import Change
+from hub.people.office import Office
+from hub.pulse import Pulse
 from hub.relay.mqtt import MqttUplink
 from hub.rollout import Limits
 from hub.room import Room, needed_by, watermarks
 from hub.rules.finding import INFO, WARNING
+from hub.rules.watch_over import WatchOverRule
 from hub.salvage import Outcome, Salvage, Verifier
 from hub.sender import HubSender
 from hub.store import Store
@@ -89,6 +93,15 @@ class Hub:
         self.salvage = Salvage(self.store, verifier, self._needed_from)
         self.alerts = Alerts(config, self.clock, self.timing.time)
         self.admin = Admin(config.data)
+        over = next(one for one in self.watch.rules if isinstance(one, WatchOverRule))
+        self.office = Office(config, self.store, over, clock=self.clock)
+        self.pulse = Pulse(
+            self.watch.vitals,
+            self.store,
+            self.timing.clocks,
+            clock=self.clock,
+            devices=config.devices,
+        )
         self._started_us = self.clock.now_us()
         self.on_alive: Callable[[], None] = lambda: None  # once a second while all moves
         self._rates = _Rates(self.clock)
@@ -100,16 +113,19 @@ class Hub:
         self.watch.on_change += [self.audit.mode, self.alerts.changed]
         self.watch.on_finding.append(self.alerts.found)
         self.admin.handlers |= mode_handlers(self.watch)
+        self.watch.on_change.append(self._mode_changed)
+        self.office.cases = self.alerts.personal_events
+        self.office.attend(self.admin, self.watch.modes.mode, self.watch.modes.drill)
         self.alerts.attend(ingest)
         self.alerts.note, self.alerts.notice = self.audit.note, self.watch.notice
         self.watch.are_up = lambda: [one.state == "up" for one in self.uplinks if one.is_required]
         now_us = self.clock.now_us
         ingest.may_show = lambda: self.live.may_decode(now_us())
-        ingest.on_frames = lambda device, count: self.live.frames(device, count, now_us())
-        ingest.on_time = self.timing.exchanged
+        ingest.on_frames = self._framed
+        ingest.on_time = self._exchanged
         self.timing.on_jump = self._jumped
         ingest.on_hello = self._greeted
-        ingest.on_gap = self.audit.device_gap
+        ingest.on_gap = self._lost
         self.update = self._make_update()
         self.audit.started(self.config)
         self.salvage.utc_us = self.clock.utc_us
@@ -131,6 +147,10 @@ class Hub:
             kept=self.store.meta.get(UPDATE_KEY),
         )
 
+    def _mode_changed(self, change: Change) -> None:
+        self.office.changed(change)
+        self.watch.vitals.forget_paces()
+
     def _needed_from(self, lane: int) -> int:
         # Without an uplink all that is stored is what there is.
         return min((one.queue.floor(lane) for one in self.uplinks), default=0)
@@ -139,7 +159,20 @@ class Hub:
         level = WARNING if outcome.missing else INFO
         self.watch.notice(level, "store", outcome.texts())
 
+    def _framed(self, device: str, count: int) -> None:
+        self.live.frames(device, count, self.clock.now_us())
+        self.pulse.frames(device, count)
+
+    def _exchanged(self, device: str, boot: int, exchange: Exchange) -> None:
+        self.timing.exchanged(device, boot, exchange)
+        self.pulse.exchanged(device, boot, exchange)
+
+    def _lost(self, payload: bytes) -> None:
+        self.audit.device_gap(payload)
+        self.pulse.gap(payload)
+
     def _greeted(self, device: str, hello: dict[str, Any]) -> None:
+        self.pulse.greeted(device, hello)
         assert self.watch.orders is not None
         self.watch.orders.greeted(device, hello)
         state = self.live.states[device]
@@ -155,6 +188,8 @@ class Hub:
         self.timing.tick(now_us)
         self.ingest.tick(now_us)
         self.room.tick()
+        self.pulse.tick(now_us, self.room.statistics, self.timing.time.quality)
+        self.office.tick(now_us)
         self.watch.tick(now_us)
         self.alerts.tick(now_us)
         self.audit.tick()

@@ -1,24 +1,38 @@
 """Signs of life out of the running hub: what hub.rules.vitals keeps and the rules judge."""
 
+from collections.abc import Callable, Collection
 from typing import Any
 
 from hub.clock import Clock
 from hub.device_clocks import Clocks
 from hub.ingest import Exchange
 from hub.rules.vitals import Vitals
+from hub.store import Store
 from protocols.errors import RemoteProtocolError
 from protocols.records import decode_record
 from protocols.vocabulary import GAP_FLASH_FULL, GAP_SENSOR_FAULT, UTC_IMPLAUSIBLE
 
+HUB_INTERVAL_US = 10_000_000  # so often the hub looks at itself
+
 
 class Pulse:
-    """Writes one Vitals. known: devices that were ever heard; they count as heard at the start."""
+    """Writes one Vitals. Enrolled devices that the store knows count as heard at the start."""
 
-    def __init__(self, vitals: Vitals, clock: Clock, clocks: Clocks, known: set[str]) -> None:
+    def __init__(
+        self,
+        vitals: Vitals,
+        store: Store,
+        clocks: Clocks,
+        *,
+        clock: Clock,
+        devices: Collection[str],
+    ) -> None:
         self._vitals = vitals
+        self._store = store
         self._clock = clock
         self._clocks = clocks
-        for device in known:
+        self._due_us = 0
+        for device in {name for name, _ in store.seen if name in devices}:
             vitals.heard(device, clock.now_us())
 
     def frames(self, device: str, count: int) -> None:
@@ -52,8 +66,11 @@ class Pulse:
             now_us, name = self._clock.now_us(), fields["channel"].rpartition(".")[2]
             vitals.sensor_faults.setdefault(device, {})[name] = now_us
 
-    def hub(self, hours_to_full: float | None, store_failure: str, utc_quality: int) -> None:
-        """Note how the hub itself is."""
+    def tick(self, now_us: int, room: Callable[[], dict[str, Any]], utc_quality: int) -> None:
+        """Note how the hub itself is; once a second. room: statistics of hub.room."""
         vitals = self._vitals
-        vitals.hours_to_full, vitals.store_failure = hours_to_full, store_failure
+        vitals.store_failure = self._store.failure
         vitals.is_utc_plausible = utc_quality != UTC_IMPLAUSIBLE
+        if now_us >= self._due_us:
+            self._due_us = now_us + HUB_INTERVAL_US
+            vitals.hours_to_full = room()["hours_to_full"]
