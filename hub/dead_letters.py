@@ -1,7 +1,8 @@
 """Dead letters: frames that an uplink's platform refused for their own sake, kept to try again.
 
-They lie beside the queue, so they hold up nothing and no eviction reaches them. An operator sees
-and retries them (`hinomi hub dead-letters`); `retry` in a row asks the uplink for one more try.
+They lie beside the queue, so they hold up nothing and no eviction reaches them; of more than
+LETTERS_MAX the oldest of the least urgent lane is given up. An operator sees and retries them
+(`hinomi hub dead-letters`); `retry` in a row asks the uplink for one more try.
 """
 
 import sqlite3
@@ -13,10 +14,11 @@ from protocols.batch import read_record_head
 from protocols.cose import Mac0, sender_of
 from protocols.errors import RemoteProtocolError
 from protocols.limits import KEY_SIZE
-from protocols.vocabulary import GAP_DEAD_LETTER, LANES
+from protocols.vocabulary import GAP_DEAD_LETTER
 
 Key = tuple[str, int, int]  # uplink, lane, sequence number in the lane
 REASON_SIZE_MAX = 200
+LETTERS_MAX = 1000  # of an uplink: 4 MiB of the largest frames
 
 _SAVE = (
     "INSERT OR REPLACE INTO dead_letter (uplink, lane, sequence, reason, tries, at_utc_us, frame,"
@@ -72,11 +74,10 @@ def write(db: sqlite3.Connection, letters: Mapping[Key, DeadLetter | None]) -> N
             db.execute(_SAVE, (*row, letter.at_utc_us, letter.frame))
 
 
-def counts(db: sqlite3.Connection, uplink: str) -> list[int]:
-    """Return how many there are of an uplink, for each lane."""
-    query = "SELECT lane, count(*) FROM dead_letter WHERE uplink = ? GROUP BY lane"
-    found = dict(db.execute(query, (uplink,)))
-    return [found.get(lane, 0) for lane in LANES]
+def keys_of(db: sqlite3.Connection, uplink: str) -> list[Key]:
+    """Return the keys of an uplink's letters, oldest first."""
+    query = "SELECT uplink, lane, sequence FROM dead_letter WHERE uplink = ? ORDER BY at_utc_us"
+    return db.execute(query, (uplink,)).fetchall()
 
 
 def read_all(db: sqlite3.Connection) -> list[DeadLetter]:

@@ -418,9 +418,9 @@ class Store:
         query = "SELECT device, boot, device_us, utc_us, uncertainty_us, rate_ppb FROM clock"
         return self._db.execute(query).fetchall()
 
-    def count_dead_letters(self, uplink: str) -> list[int]:
-        """Return how many were kept for an uplink, for each lane."""
-        return dead_letters.counts(self._db, uplink)
+    def dead_letters_of(self, uplink: str) -> list[dead_letters.Key]:
+        """Return the keys of those that were kept for an uplink, oldest first."""
+        return dead_letters.keys_of(self._db, uplink)
 
     async def read_dead_letter_to_retry(self, uplink: str) -> dead_letters.DeadLetter | None:
         """Return one that an operator wants to be tried again."""

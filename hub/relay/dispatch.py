@@ -120,7 +120,7 @@ class Dispatch:
 
     def gone(self, wanted: Wanted, start: int) -> None:
         """Note that the store has nothing of it below `start` any more."""
-        self.queue.evicted(wanted.lane, wanted.first, start)
+        self.queue.missing(wanted.lane, wanted.first, start)
         if wanted.suspect is not None and start >= wanted.following:
             self.suspects.settled(wanted.suspect)
 

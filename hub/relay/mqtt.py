@@ -15,12 +15,13 @@ import logging
 import os
 import random
 import socket
+from collections import Counter
 from typing import Any
 
 import aiomqtt
 
 from hub.clock import Clock, HostClock
-from hub.dead_letters import DeadLetter, Key, loss_of
+from hub.dead_letters import LETTERS_MAX, DeadLetter, Key, loss_of
 from hub.group import Group
 from hub.relay.dispatch import IN_FLIGHT_MAX, Dispatch, Wanted
 from hub.relay.mqtt_client import NO_MATCHING_SUBSCRIBERS, Client, is_refusal, speaks_of_message
@@ -29,6 +30,7 @@ from hub.relay.suspects import FRAME, LANE, Suspect
 from hub.store import Store
 from protocols.bundle import Bundle, encode_bundle
 from protocols.framing import prefixed
+from protocols.vocabulary import LANES
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,9 @@ class MqttUplink:
         self._store = store
         self._settings = settings
         self._clock = clock or HostClock()
-        self.queue = RelayQueue(store.load_cursor(self.name), store.count_dead_letters(self.name))
+        self._letters = store.dead_letters_of(self.name)
+        lanes = Counter(lane for _, lane, _ in self._letters)
+        self.queue = RelayQueue(store.load_cursor(self.name), [lanes[lane] for lane in LANES])
         self._dispatch = Dispatch(self.queue, settings["link_kbit_s"], settings["backlog_kib_s"])
         self._wake = asyncio.Event()
         # Of what is under way: the frames of a message with a single one, for it may be a poison.
@@ -249,10 +253,24 @@ class MqttUplink:
         key = (self.name, suspect.lane, suspect.first)
         utc_us = self._clock.utc_us()
         letter = DeadLetter(key, reason, suspect.tries, utc_us, frame=blob[2:])
+        self._letters.append(key)
+        self._forget_letters()
         self._save()
         self._store.save_dead_letter(key, letter)
         self._store.group.ledger.append(loss_of(letter))
         log.error("uplink %s: a frame is a dead letter: %s", self.name, reason)
+
+    def _forget_letters(self) -> None:
+        """Give up the oldest of the least urgent lane where there are too many."""
+        free = [one for one in self._letters if one not in self._unsaved | self._retried_keys()]
+        if len(self._letters) > LETTERS_MAX and free:
+            oldest = max(free, key=lambda key: key[1])
+            self._letters.remove(oldest)
+            self.queue.forget_dead_letter(oldest[1])
+            self._store.save_dead_letter(oldest, None)
+
+    def _retried_keys(self) -> set[Key]:
+        return {letter.key for letter, _ in self._retried.values()}
 
     async def _retry_dead_letters(self, client: Client) -> None:
         now_us = self._clock.now_us()
@@ -265,7 +283,7 @@ class MqttUplink:
             return
         self._look_us = now_us + DEAD_LETTERS_LOOK_US
         letter = await self._store.read_dead_letter_to_retry(self.name)
-        if letter is not None:
+        if letter is not None and letter.key in self._letters:
             topic, message = self._message(letter.key[1:], True, 1, prefixed(letter.frame))
             self._retried[client.send(topic, message)] = letter, now_us
 
@@ -274,6 +292,7 @@ class MqttUplink:
         if reason:
             self._store.save_dead_letter(letter.key, letter.failed(reason))
         else:
+            self._letters.remove(letter.key)
             self.queue.revive(letter.key[1])
             self._save()
             self._store.save_dead_letter(letter.key, None)

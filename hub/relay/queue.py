@@ -18,6 +18,11 @@ or it is a dead letter. So at every moment, for every lane,
 
 A frame that is on its way while the store evicts it is settled by how its way ends. An eviction
 above `live` makes what waits below it backlog: it is what waited longest.
+
+A line that comes and goes, and a store that evicts here and there, cut the backlog of a lane into
+pieces, all of which are saved with the cursor. From PIECES_MAX on a lane makes no more of them:
+its new data waits behind its backlog, and an eviction inside of a piece is noticed only when the
+frames are read to be sent.
 """
 
 from bisect import bisect_left, bisect_right
@@ -25,6 +30,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from protocols.vocabulary import LANES
+
+PIECES_MAX = 1024  # of a lane's backlog; 16 bytes each in the row of the cursor
 
 Row = tuple[int, int, list[int], int, int]  # lane, live, backlog flat, delivered, evicted
 Range = tuple[int, int]  # first, following
@@ -65,6 +72,16 @@ class _Lane:
             self.live = following
             self.sent = max(self.sent, following)
         return count
+
+    def is_in_pieces(self) -> bool:
+        """Tell whether the backlog is to be cut into no more pieces."""
+        return len(self.backlog) >= 2 * PIECES_MAX
+
+    def would_cut(self, first: int, following: int) -> bool:
+        """Tell whether taking these out would make two pieces of one."""
+        at = bisect_right(self.backlog, first)
+        is_inside = at & 1 and bisect_left(self.backlog, following) == at
+        return bool(is_inside) and self.backlog[at - 1] < first
 
     def set_aside(self, following: int) -> None:
         """Make backlog of what is wanted below `following`."""
@@ -111,8 +128,11 @@ class RelayQueue:
     ) -> tuple[int, int, int] | None:
         """Return (lane, first, following) of the most urgent unsent live data."""
         for lane in lanes:
-            if self._lanes[lane].sent < following[lane]:
-                return lane, self._lanes[lane].sent, following[lane]
+            state = self._lanes[lane]
+            if state.sent < following[lane] and state.is_in_pieces():
+                state.set_aside(following[lane])
+            if state.sent < following[lane]:
+                return lane, state.sent, following[lane]
         return None
 
     def next_backlog(
@@ -176,9 +196,15 @@ class RelayQueue:
         self._evict(lane, at, following)
 
     def _evict(self, lane: int, first: int, following: int) -> None:
-        if first < following:
-            state = self._lanes[lane]
+        state = self._lanes[lane]
+        is_left = state.is_in_pieces() and state.would_cut(first, following)
+        if first < following and not is_left:
             state.evicted += state.remove(first, following)
+
+    def missing(self, lane: int, first: int, following: int) -> None:
+        """Note that first..following, which would go next, is not in the store."""
+        state = self._lanes[lane]
+        state.evicted += state.remove(first, following)
 
     def dead_letter(self, lane: int, sequence: int) -> bool:
         """Note that a frame is not tried any more; False where it was not wanted anyhow."""
@@ -195,6 +221,11 @@ class RelayQueue:
         """Note that the platform took a dead letter after all."""
         self._lanes[lane].dead_lettered -= 1
         self._lanes[lane].delivered += 1
+
+    def forget_dead_letter(self, lane: int) -> None:
+        """Note that one is kept no more: its frame is lost to the platform."""
+        self._lanes[lane].dead_lettered -= 1
+        self._lanes[lane].evicted += 1
 
     def floor(self, lane: int) -> int:
         """Return the first sequence number that this uplink may still need."""

@@ -1,6 +1,6 @@
 """Order of the relay: live before backlog, urgent before bulk, each lane in its own order."""
 
-from hub.relay.queue import RelayQueue
+from hub.relay.queue import PIECES_MAX, RelayQueue
 from protocols.vocabulary import LANE_ALERT, LANE_STATE, LANE_WAVE
 
 
@@ -98,3 +98,44 @@ def test_several_outages_leave_several_ranges_that_are_sent_oldest_first() -> No
     assert queue.rows()[LANE_WAVE] == (LANE_WAVE, 9, [0, 4, 6, 9], 2, 0)
     queue.take(LANE_WAVE, 0, 4, True)
     assert queue.next_backlog() == (LANE_WAVE, 6, 9)
+
+
+def test_a_line_that_comes_and_goes_does_not_cut_the_backlog_into_ever_more_pieces() -> None:
+    queue = RelayQueue([])
+    following = [0, 0, 0, 0]
+    for _ in range(3 * PIECES_MAX):
+        following[LANE_WAVE] += 10
+        queue.line_up(following)
+        following[LANE_WAVE] += 2
+        wanted = queue.next_live(following)
+        if wanted is not None:
+            queue.acknowledge(queue.take(*wanted, False))
+        queue.line_down()
+    assert len(queue.rows()[LANE_WAVE][2]) == 2 * PIECES_MAX
+    state = queue.counts(following)
+    assert state["delivered"] + state["backlog"] == sum(following)
+    queue.line_up(following)
+    while (wanted := queue.next_backlog()) is not None:
+        queue.acknowledge(queue.take(*wanted, True))
+    assert queue.counts(following) == counts(delivered=sum(following))
+    following[LANE_WAVE] += 1
+    assert queue.next_live(following) is not None  # live data goes first again
+
+
+def test_evictions_that_would_cut_too_many_pieces_are_counted_when_the_frames_are_read() -> None:
+    queue = RelayQueue([])
+    following = [0, 0, 0, 10 * PIECES_MAX]
+    queue.line_up(following)
+    for first in range(0, 10 * PIECES_MAX, 5):
+        queue.evicted(LANE_WAVE, first, first + 1)
+    backlog = queue.rows()[LANE_WAVE][2]
+    assert len(backlog) <= 2 * PIECES_MAX
+    evicted = queue.counts(following)["evicted"]
+    assert evicted + queue.counts(following)["backlog"] == 10 * PIECES_MAX
+    while (wanted := queue.next_backlog()) is not None:
+        lane, first, end = wanted
+        if first % 5 == 0:  # the store has it no more
+            queue.missing(lane, first, first + 1)
+        else:
+            queue.acknowledge(queue.take(lane, first, min(end, first + 5 - first % 5), True))
+    assert queue.counts(following) == counts(evicted=2 * PIECES_MAX, delivered=8 * PIECES_MAX)
