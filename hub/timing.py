@@ -60,9 +60,9 @@ class Timing:
             return False
         before_us = int(store.meta["utc_offset_us"])
         for device, boot, device_us, utc_us, uncertainty_us, _ in rows:
-            self.clocks.keep(
-                (device, boot), ClockRow(device_us, utc_us - before_us, uncertainty_us)
-            )
+            hub_us = utc_us - before_us
+            if hub_us >= 0:  # before the machine's start: kept with another offset, useless
+                self.clocks.keep((device, boot), ClockRow(device_us, hub_us, uncertainty_us))
         step_us = self.time.offset_us - before_us
         if abs(step_us) >= STEP_US_MIN:
             log.warning("UTC was set by %d ms while the hub was not running", step_us // 1000)

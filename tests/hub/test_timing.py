@@ -171,6 +171,21 @@ async def test_a_store_that_lost_part_of_what_was_kept_begins_anew(tmp_path: Pat
     assert town.error_us(3 * S) <= ERROR_US_MAX
 
 
+async def test_a_clock_that_cannot_be_of_this_run_of_the_machine_is_not_taken_over(
+    tmp_path: Path,
+) -> None:
+    town = Town(tmp_path, HandClock())
+    async with town.hub() as timing:
+        town.pass_time(timing, 5)
+    with sqlite3.connect(tmp_path / "hub.sqlite") as db:
+        db.execute("UPDATE meta SET value = value + 3600000000 WHERE key = 'utc_offset_us'")
+    db.close()
+    async with town.hub() as timing:
+        assert timing.clocks.hub_us((DEVICE, 1), 0) is None
+        town.pass_time(timing, 5)
+    assert town.error_us(3 * S) <= ERROR_US_MAX
+
+
 async def test_no_more_earlier_boots_are_corrected_than_the_limit(tmp_path: Path) -> None:
     town = Town(tmp_path, HandClock())
     for _ in range(OWN_BOOTS_MAX + 3):
