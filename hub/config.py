@@ -14,6 +14,7 @@ from hub.rules import ROWS as RULE_ROWS
 from hub.rules import problems as rule_problems
 from hub.settings import Document, Row, SettingsError, commented
 from protocols.limits import DEVICE_NAME_SIZE_MAX, KEY_SIZE
+from protocols.rs256 import is_modulus
 
 ROWS = (
     Row("hub", "id", "hub-1", "", "Name of this hub on the platform.", 1, DEVICE_NAME_SIZE_MAX,
@@ -75,6 +76,9 @@ ROWS = (
         "acknowledges.", 0, 10000000),
     Row("uplink", "user", "", "",
         "MQTT user; empty for none. Its password: environment HINOMI_UPLINK_PASSWORD.", 0),
+    Row("uplink", "command_key", "", "",
+        "Key of the platform, as `hinomi hub update key` prints one: orders signed with it set "
+        "the mode; empty: the platform orders nothing.", 0, 512),
 )  # fmt: skip
 LISTS = ("uplink", *timetable.LISTS, *policy.LISTS, *RULE_LISTS, *alert_rows.LISTS)
 
@@ -143,6 +147,9 @@ def load(path: Path) -> Config:
         if uplink["name"] in seen:
             raise document.error("uplink", "name", "is used twice", "Give each its own.", at=at)
         seen.add(uplink["name"])
+        if uplink["command_key"] and not _is_key(uplink["command_key"]):
+            remedy = "Write the 512 hexadecimal digits of the platform's key, or nothing."
+            raise document.error("uplink", "command_key", "is no key", remedy, at=at)
     folder = path.parent.resolve()
     devices = load_devices(folder / tables["hub"]["devices"])
     if tables["hub"]["id"] in devices:
@@ -162,6 +169,13 @@ def load(path: Path) -> Config:
         raise document.error(one.table, one.name, one.why, one.remedy, at=one.at)
     secret = _secret(folder / "hub.secret")
     return Config(folder, tables, tuple(uplinks), devices, secret)
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return is_modulus(bytes.fromhex(text))
+    except ValueError:
+        return False
 
 
 def load_devices(path: Path) -> dict[str, Device]:

@@ -5,6 +5,7 @@ import logging
 import signal
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -23,6 +24,8 @@ from hub.live import Live
 from hub.mode_control import handlers as mode_handlers
 from hub.modes import Change
 from hub.people.office import Office
+from hub.platform_orders import PlatformOrders
+from hub.platform_orders import listen as listen_for_orders
 from hub.pulse import Pulse
 from hub.relay.mqtt import MqttUplink
 from hub.rollout import Limits
@@ -93,6 +96,9 @@ class Hub:
         self.salvage = Salvage(self.store, verifier, self._needed_from)
         self.alerts = Alerts(config, self.clock, self.timing.time)
         self.admin = Admin(config.data)
+        self.platform_orders = [
+            (self._make_orders(row), row) for row in config.uplinks if row["command_key"]
+        ]
         over = next(one for one in self.watch.rules if isinstance(one, WatchOverRule))
         self.office = Office(config, self.store, over, clock=self.clock)
         self.pulse = Pulse(
@@ -214,7 +220,22 @@ class Hub:
             (self.tick_often, "tick"),
             (self.salvage.run, "salvage"),
             *self.alerts.jobs(),
+            *(
+                (partial(listen_for_orders, one, self.config.id, row), f"orders of {one.name}")
+                for one, row in self.platform_orders
+            ),
         ]
+
+    def _make_orders(self, row: dict[str, Any]) -> PlatformOrders:
+        modes = self.watch.modes
+        return PlatformOrders(
+            row["name"],
+            bytes.fromhex(row["command_key"]),
+            self.sender.keys.up,
+            self.sender.boot,
+            mode=lambda: (modes.mode, modes.drill),
+            set_mode=self.watch.set_mode,
+        )
 
     # The page's source (hub.console.source.Source)
 

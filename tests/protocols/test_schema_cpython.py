@@ -12,12 +12,13 @@ from cddl_verifier import Validator, schema_diagnostics  # type: ignore[import-u
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import cbor, messages, records
+from protocols import cbor, cose_sign, messages, records
 from protocols.batch import decode_batch
 from protocols.bundle import decode_bundle
 from protocols.cose import DeviceKeys, decrypt0
 from protocols.errors import RemoteProtocolError
 from protocols.messages import decode_message
+from protocols.platform_order import encode_order, encode_state
 from protocols.records import decode_record
 from protocols.vocabulary import KIND_BATCH
 from tests.protocols import golden
@@ -72,6 +73,18 @@ def test_golden_arguments_of_commands_are_valid() -> None:
     for row in checked:
         assert is_valid(cbor2.dumps(row["arguments"], canonical=True), rules[row["code"]])
         assert not is_valid(cbor2.dumps(row["arguments"][:-1]), rules[row["code"]])
+
+
+def test_orders_of_a_platform_and_the_state_for_them_are_valid() -> None:
+    order = encode_order("hub-1", bytes(16), 7, (1, [2, False, 0, "", ""]))
+    state = encode_state((3, bytes(16), 2, True, 7, 0, ""))
+    assert is_valid(order, "order") and is_valid(state, "hub_state")
+    assert is_valid(cose_sign.seal(order, bytes(256)), "platform_order")
+    for data, rule in ((order, "order"), (state, "hub_state")):
+        items = cbor2.loads(data)
+        for place in range(len(items)):
+            wrong = [*items[:place], None, *items[place + 1 :]]
+            assert not is_valid(cbor2.dumps(wrong, canonical=True), rule), (rule, place)
 
 
 def test_golden_bundles_are_valid() -> None:
