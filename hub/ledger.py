@@ -6,6 +6,10 @@ can be edited, put in, taken out or moved without a break of the chain. That the
 gone would not break it: therefore the head (sequence, hash) of the chain is kept in `meta`, in a
 synced file of its own, and goes out to the platform as a record now and then.
 
+More than ROWS_MAX rows are not kept: the oldest are taken out, the last of those leaves its number
+and hash in `meta`, where the chain begins from then on, and a row says so. What went is still
+covered: the hash of the rest stands on it, and the platform has the gaps as records of their own.
+
 The file is written after the commit, so a crash may leave it behind the database, never before.
 """
 
@@ -26,6 +30,10 @@ log = logging.getLogger(__name__)
 
 HEAD_KEY = "ledger"  # in meta: "<sequence> <hash>"
 HEAD_FILE = "ledger.head"
+BASE_KEY = "ledger.base"  # in meta: "<sequence> <hash>" of the last row that was taken out
+ROWS_MAX = 100_000  # 20 MiB, about; a gap each minute for 70 days
+PRUNED_MIN = 1000  # rows that are taken out at a time
+PRUNE = "prune"  # command of the row that says so
 
 GAP = "gap"
 AUDIT = "audit"
@@ -91,15 +99,37 @@ def append(db: sqlite3.Connection, entries: Iterable[Entry]) -> Head:
 
     When that transaction has been committed, call write_head with it.
     """
-    head = read_head(db)
+    head, entry = read_head(db), None
     for entry in entries:
-        if len(entry.body) != len(FIELDS[entry.kind]):
-            raise ValueError(f"fields of a {entry.kind}")
-        body = json.dumps(entry.body, ensure_ascii=False)
-        row = (head.sequence + 1, entry.at_utc_us, entry.kind, body)
-        head = Head(row[0], _hash(head.hash, row))
-        db.execute("INSERT INTO ledger VALUES (?, ?, ?, ?, ?)", (*row, head.hash))
+        head = _add(db, head, entry)
+    base = read_head(db, BASE_KEY)
+    if entry is not None and head.sequence - base.sequence >= ROWS_MAX + PRUNED_MIN:
+        head = _prune(db, (base, head), entry.at_utc_us)
     db.execute(SAVE_META, (HEAD_KEY, str(head)))
+    return head
+
+
+def _add(db: sqlite3.Connection, head: Head, entry: Entry) -> Head:
+    if len(entry.body) != len(FIELDS[entry.kind]):
+        raise ValueError(f"fields of a {entry.kind}")
+    body = json.dumps(entry.body, ensure_ascii=False)
+    row = (head.sequence + 1, entry.at_utc_us, entry.kind, body)
+    head = Head(row[0], _hash(head.hash, row))
+    db.execute("INSERT INTO ledger VALUES (?, ?, ?, ?, ?)", (*row, head.hash))
+    return head
+
+
+def _prune(db: sqlite3.Connection, ends: tuple[Head, Head], at_utc_us: int) -> Head:
+    """Take the oldest rows out; return the head. ends: what is before the first row, the last."""
+    before, head = ends
+    number = head.sequence - ROWS_MAX
+    query = "SELECT sequence, hash FROM ledger WHERE sequence = ?"
+    base = Head(*db.execute(query, (number,)).fetchone())
+    what = f"rows {before.sequence + 1} to {number}"
+    entry = audit(at_utc_us, "hub", PRUNE, what=what, before=before, after=base)
+    head = _add(db, head, entry)
+    db.execute("DELETE FROM ledger WHERE sequence <= ?", (number,))
+    db.execute(SAVE_META, (BASE_KEY, str(base)))
     return head
 
 
@@ -119,9 +149,9 @@ def write_head(folder: Path, head: Head) -> None:
         log.warning("the head of the ledger cannot be kept beside it: %s", error)
 
 
-def read_head(db: sqlite3.Connection) -> Head:
-    """Return the head that `meta` has."""
-    row = db.execute("SELECT value FROM meta WHERE key = ?", (HEAD_KEY,)).fetchone()
+def read_head(db: sqlite3.Connection, key: str = HEAD_KEY) -> Head:
+    """Return the head that `meta` has; with BASE_KEY what is before the first row."""
+    row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
     return START if row is None else parse_head(str(row[0]))
 
 
@@ -170,11 +200,14 @@ def entry_of(row: tuple[Any, ...]) -> Entry | None:
 def verify(db: sqlite3.Connection, *heads: Head) -> Head:
     """Walk the whole chain; return its head.
 
-    heads: earlier heads of this chain (the file's, the platform's), all of which it must contain.
-    LedgerError names the first row that does not hold.
+    heads: earlier heads of this chain (the file's, the platform's), all of which it must contain
+    unless they were taken out. LedgerError names the first row that does not hold.
     """
-    head = START
+    base = head = read_head(db, BASE_KEY)
+    pruned = str(START)
     wanted = {head.sequence: {one.hash for one in heads if one[0] == head[0]} for head in heads}
+    if wanted.get(base.sequence, {base.hash}) != {base.hash}:
+        raise LedgerError(f"row {base.sequence} is not the one whose hash was kept elsewhere")
     for row in db.execute("SELECT sequence, at_utc_us, kind, body, hash FROM ledger"
                           " ORDER BY sequence"):  # fmt: skip
         if row[0] != head.sequence + 1:
@@ -184,7 +217,11 @@ def verify(db: sqlite3.Connection, *heads: Head) -> Head:
         head = Head(row[0], row[4])
         if wanted.pop(head.sequence, {head.hash}) != {head.hash}:
             raise LedgerError(f"row {head.sequence} is not the one whose hash was kept elsewhere")
-    missing = [sequence for sequence in wanted if sequence]
+        if row[2] == AUDIT and json.loads(row[3])[1] == PRUNE:
+            pruned = json.loads(row[3])[4]
+    if pruned != str(base):
+        raise LedgerError(f"the chain begins after row {base.sequence}, and no row says why")
+    missing = [sequence for sequence in wanted if sequence > base.sequence]
     if missing:
         raise LedgerError(f"the rows {head.sequence + 1} to {max(missing)} are missing")
     if read_head(db) != head:

@@ -198,6 +198,7 @@ def _carry_ledger(db: sqlite3.Connection, remains: Remains, entry: ledger.Entry)
         last = remains.ledger[-1]
         db.execute(SAVE_META, (ledger.HEAD_KEY, str(ledger.Head(last[0], last[4]))))
         return ledger.append(db, [entry])
+    db.execute("DELETE FROM meta WHERE key = ?", (ledger.BASE_KEY,))
     return ledger.append(db, [entry, *remains.entries])
 
 

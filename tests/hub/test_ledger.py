@@ -131,3 +131,46 @@ def test_a_long_text_is_cut_and_a_head_that_cannot_be_written_harms_no_commit(
     db.execute("COMMIT")
     ledger.write_head(tmp_path / "no folder", head)
     assert ledger.verify(db) == head
+
+
+@pytest.fixture
+def pruned(db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> sqlite3.Connection:
+    """The chain after many more rows than are kept."""
+    monkeypatch.setattr(ledger, "ROWS_MAX", 20)
+    monkeypatch.setattr(ledger, "PRUNED_MIN", 5)
+    for at in range(100):
+        db.execute("BEGIN")
+        ledger.append(db, [gap(9000 + at, "river-1", (8, at, at + 1), lane=2, reason=1)])
+        db.execute("COMMIT")
+        assert db.execute("SELECT count(*) FROM ledger").fetchone()[0] <= 26
+    return db
+
+
+def test_the_oldest_rows_are_taken_out_and_the_rest_still_holds(
+    pruned: sqlite3.Connection, tmp_path: Path
+) -> None:
+    first = pruned.execute("SELECT min(sequence) FROM ledger").fetchone()[0]
+    base = ledger.read_head(pruned, ledger.BASE_KEY)
+    assert base.sequence == first - 1 > 80
+    kept = ledger.read_head_file(tmp_path)  # of a row that is gone since
+    assert kept is not None and kept.sequence < first
+    head = ledger.verify(pruned, kept, base)
+    rows = [entry for _, entry in ledger.read(pruned, "audit")]
+    assert rows[-1].fields()["command"] == ledger.PRUNE and rows[-1].fields()["after"] == str(base)
+    with pytest.raises(LedgerError, match=f"row {base.sequence} is not the one"):
+        ledger.verify(pruned, Head(base.sequence, bytes(32)))
+    with pytest.raises(LedgerError, match="is not the one"):
+        ledger.verify(pruned, Head(head.sequence, bytes(32)))
+
+
+def test_rows_that_somebody_else_took_out_are_found(pruned: sqlite3.Connection) -> None:
+    first, digest = pruned.execute("SELECT sequence, hash FROM ledger LIMIT 1").fetchone()
+    pruned.execute("DELETE FROM ledger WHERE sequence = ?", (first,))
+    with pytest.raises(LedgerError, match=f"row {first} is missing"):
+        ledger.verify(pruned)
+    pruned.execute(SAVE_META, (ledger.BASE_KEY, str(Head(first, digest))))
+    with pytest.raises(LedgerError, match="no row says why"):
+        ledger.verify(pruned)
+    pruned.execute("DELETE FROM meta WHERE key = ?", (ledger.BASE_KEY,))
+    with pytest.raises(LedgerError, match="row 1 is missing"):
+        ledger.verify(pruned)
