@@ -152,5 +152,6 @@ from hub import (  # noqa: E402
     keeping_commands,  # noqa: F401
     mode_commands,  # noqa: F401
     operation_commands,  # noqa: F401
+    people_commands,  # noqa: F401
     update_commands,  # noqa: F401
 )

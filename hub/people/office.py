@@ -55,6 +55,7 @@ class Office:
         self._drill = False
         self.access = Access([one.strip() for one in self._row["viewers"].split(",")])
         self.lists = {False: SafetyList(False), True: SafetyList(True)}
+        self.durable_s_max = DURABLE_S_MAX
         self.cases: Callable[[], list[Case]] = list
         self.register: Register = {}
         self._restore()
@@ -282,7 +283,7 @@ class Office:
         self._store.group.ledger += entries
         self._store.flush()
         try:
-            async with asyncio.timeout(DURABLE_S_MAX):
+            async with asyncio.timeout(self.durable_s_max):
                 await done
         except TimeoutError:
             remedy = "See `hinomi hub status` for what the store lacks."

@@ -4,6 +4,7 @@ The hub has no names: who a pseudonym is, the town hall's own register says. Wit
 is in force nothing of a person's devices is ever opened. The file is read again when it changes.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,7 +13,7 @@ from typing import Any
 
 from hub.people import schedule
 from hub.people.schedule import Schedule
-from hub.settings import Document, Row, SettingsError
+from hub.settings import Document, Row, SettingsError, commented
 
 ROWS = (
     Row("person", "pseudonym", None, "", "Never a name: p-001.", 1, 32, without="/ "),
@@ -151,3 +152,43 @@ def _person(
               for one in mine["way"]),
         tuple(one["reach"] for one in sorted(mine["contact"], key=lambda one: int(one["step"]))),
     )  # fmt: skip
+
+
+def add(path: Path, values: dict[str, Any], contacts: list[str], devices: Sequence[str]) -> None:
+    """Append a person to people.toml, made where there is none; SettingsError where it is wrong.
+
+    A file that would be wrong is left as it is.
+    """
+    before = path.read_text(encoding="utf-8") if path.exists() else HEAD
+    text = before + _one_more("person", values)
+    for step, reach in enumerate(contacts, 1):
+        row = {"pseudonym": values["pseudonym"], "step": step, "reach": reach}
+        text += _one_more("contact", row)
+    part = path.with_name(f"{path.name}.new")
+    part.unlink(missing_ok=True)
+    write_private(part, text)
+    try:
+        load(part, devices)
+        part.replace(path)
+    except SettingsError:
+        part.unlink()
+        raise
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a new file that only its user may read, synced; SettingsError where it is there."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        remedy = "Choose a file that is not there yet, in a folder that this user may write."
+        raise SettingsError(f"{path} cannot be written: {error.strerror}", remedy) from None
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _one_more(table: str, values: dict[str, Any]) -> str:
+    rows = [row for row in ROWS if row.table == table]
+    lines = commented(rows, {(table, name): one for name, one in values.items()}, (table,))
+    return "\n" + "\n".join(one for one in lines.splitlines() if not one.startswith("#")) + "\n"

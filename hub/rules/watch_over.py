@@ -102,10 +102,11 @@ class WatchOverRule:
         self._now_us: int | None = None
         self._local: datetime | None = None  # None: the day is not known
         self.register: Register = {}
+        self._judged = self.register
 
     def wants(self, device: str, kind: str, lane: int) -> bool:
         """Tell whether batches of such devices and lane are needed, once somebody consents."""
-        return lane <= LANE_STATE and kind in ("home", "other")
+        return bool(lane <= LANE_STATE)  # who is watched over may change while the hub runs
 
     def opens(self, device: str) -> bool:
         """Tell whether a personal batch of the device may be opened: by a consent in force."""
@@ -113,6 +114,8 @@ class WatchOverRule:
 
     def feed(self, device: str, batch: Batch, at_us: int) -> list[Finding]:
         """Take an opened batch, however late."""
+        if not self.opens(device):
+            return []
         findings: list[Finding] = []
         newest = max((one.time_us(len(one.values) - 1) for one in batch.series or ()), default=0)
         for series in batch.series or ():
@@ -134,6 +137,8 @@ class WatchOverRule:
             self._now_us = now_us
             self._consents(utc_us)
             return []
+        if self.register is not self._judged:
+            self._consents(utc_us)
         passed_us = now_us - self._now_us
         if passed_us < STEP_US:
             return []
@@ -184,6 +189,7 @@ class WatchOverRule:
 
     def _consents(self, utc_us: int) -> None:
         """Find whose consent is in force today; forget the others."""
+        self._judged = self.register
         if self._vitals.is_utc_plausible:
             before = self._local
             self._local = local_time(utc_us, self._utc_offset_min)
