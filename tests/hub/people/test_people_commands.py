@@ -59,10 +59,10 @@ def test_from_consent_to_a_closed_list(tmp_path: Path) -> None:
         assert (found[0]["pseudonym"], found[0]["ask"]) == ("p-001", "tel:1")
         view = json.loads(run(hub, "people", "view", "p-001", *LOOK))
         assert view["contacts"] == ["tel:1"] and len(view["cases"]) == 1
-        assert "may not see" in run(hub, "people", "view", "p-001", "--viewer", "x", "--ground", "y",
-                                    code=1)  # fmt: skip
-        assert "watch or disaster" in run(hub, "people", "widen", "fire", "--by", "mayor",
-                                          "--ground", "quake", code=1)  # fmt: skip
+        other = ("--viewer", "x", "--ground", "y")
+        assert "may not see" in run(hub, "people", "view", "p-001", *other, code=1)
+        widen = ("people", "widen", "fire", "--by", "mayor", "--ground", "quake")
+        assert "watch or disaster" in run(hub, *widen, code=1)
         safety_list(hub, tmp_path)
         audit = run(hub, "audit")
         for words in ("view: p-001", "view refused", "safety put", "safety close"):
