@@ -215,6 +215,7 @@ class Device:
         log, sealer, source = parts
         if sealer.boot > 1:
             sealer.append_power_loss(board.clock.now_us())
+        sealer.append_evictions(board.clock.now_us())  # of the boot before
         number = 0
         while True:
             wait_us = source.wait_us()
