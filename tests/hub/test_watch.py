@@ -11,6 +11,7 @@ from hub.rules.finding import EMERGENCY, WARNING, Finding
 from hub.watch import SAVE_US
 from protocols.batch import Batch
 from protocols.vocabulary import MODE_DISASTER, MODE_NORMAL, MODE_WATCH
+from tests.hub.hand_clock import HandClock
 
 
 def finding(mode: int, key: str = "river-1", is_over: bool = False) -> Finding:
@@ -97,3 +98,119 @@ def test_what_rules_must_not_forget_is_there_after_a_restart(tmp_path: Path) -> 
 
     with_hub(tmp_path, first)
     assert with_hub(tmp_path, second) == '{"count": 3}'
+
+
+class Town:
+    """A hub whose time moves by hand, and that is started again at will."""
+
+    def __init__(self, folder: Path, rows: str = "", values: Any = None) -> None:
+        self.path = configuration.init(folder, {("uplink", "port"): 1, **(values or {})})
+        with self.path.open("a") as file:
+            file.write(rows)
+        self.clock = HandClock()
+        self.hub = Hub(configuration.load(self.path), self.clock)
+
+    def wait(self, seconds: int) -> list[tuple[int, int, bool]]:
+        """Let seconds pass; return (second, mode, drill) of each change."""
+        modes = self.hub.watch.modes
+        changes = []
+        for second in range(1, seconds + 1):
+            before = (modes.mode, modes.drill)
+            self.clock.advance(1_000_000)
+            self.hub.watch.tick(self.clock.now_us())
+            if (modes.mode, modes.drill) != before:
+                changes.append((second, modes.mode, modes.drill))
+        return changes
+
+    async def stop(self) -> None:
+        """Stop in good order."""
+        self.hub.watch.save()
+        await self.hub.store.wait_idle()
+        await self.hub.room.close()
+        await self.hub.store.close()
+
+    async def restart(self) -> None:
+        """Stop, and start anew."""
+        await self.stop()
+        self.hub = Hub(configuration.load(self.path), self.clock)
+
+
+def local(clock: HandClock, minutes: int) -> str:
+    """Return the local time that is so many minutes ahead."""
+    at_s = clock.utc_us() // 1_000_000 + 9 * 3600 + minutes * 60
+    return f"{at_s // 3600 % 24:02}:{at_s // 60 % 60:02}"
+
+
+async def test_a_line_that_is_cut_for_long_brings_watch_until_it_is_back(tmp_path: Path) -> None:
+    town = Town(tmp_path, values={("mode", "watch_dwell_s"): 100})
+    assert town.wait(700) == [(601, MODE_WATCH, False)]
+    assert town.hub.watch.modes.actor == "rule:backhaul"
+    town.hub.watch.are_up = lambda: [True]
+    assert town.wait(200) == [(101, MODE_NORMAL, False)]
+    await town.stop()
+
+
+async def test_a_drill_of_the_time_table_begins_and_ends_by_itself_once(tmp_path: Path) -> None:
+    row = f'[[timetable]]\nname = "weekly"\nat = "{local(HandClock(), 5)}"\nminutes = 10\n'
+    town = Town(tmp_path, row, {("mode", "backhaul_s"): 0})
+    (begin,) = town.wait(400)
+    assert begin[1:] == (MODE_WATCH, True) and 200 <= begin[0] <= 300
+    await town.restart()
+    (end,) = town.wait(900)
+    assert end[1:] == (MODE_NORMAL, False) and 480 <= end[0] + 400 - begin[0] <= 600
+    await town.stop()
+
+
+async def test_no_drill_begins_while_something_real_is_on_and_people_are_told(
+    tmp_path: Path,
+) -> None:
+    row = f'[[timetable]]\nname = "weekly"\nat = "{local(HandClock(), 1)}"\n'
+    town = Town(tmp_path, row, {("mode", "backhaul_s"): 0})
+    town.hub.watch.find(finding(MODE_WATCH))
+    assert town.wait(120) == []
+    assert [one["kind"] for one in town.hub.snapshot()["alerts"]] == ["river", "drill"]
+    await town.stop()
+
+
+async def test_a_clock_that_is_surely_wrong_begins_nothing(tmp_path: Path) -> None:
+    clock = HandClock()
+    clock.set_to(5_000_000)
+    row = f'[[timetable]]\nname = "weekly"\nat = "{local(clock, 1)}"\nminutes = 60\n'
+    town = Town(tmp_path, row, {("mode", "backhaul_s"): 0})
+    town.clock.set_to(5_000_000)
+    await town.restart()
+    assert town.wait(300) == []
+    await town.stop()
+
+
+async def test_a_restart_goes_on_with_dwell_reason_and_who_asks(tmp_path: Path) -> None:
+    values = {("mode", "backhaul_s"): 0, ("mode", "disaster_dwell_s"): 100}
+    town = Town(tmp_path, values=values)
+    town.hub.watch.find(finding(MODE_DISASTER))
+    town.wait(50)
+    await town.restart()
+    snapshot = town.hub.watch.mode_snapshot()
+    assert (snapshot["mode"], snapshot["reason_ja"], snapshot["reason_en"]) == (
+        "disaster", "水位", "Stage",
+    )  # fmt: skip
+    assert (snapshot["actor_ja"], snapshot["actor_en"]) == (
+        "自動判定 (河川水位)", "rule (River stage)",
+    )  # fmt: skip
+    assert town.wait(500) == []
+    town.hub.watch.find(finding(MODE_NORMAL, is_over=True))
+    assert town.wait(60) == []
+    await town.restart()
+    (change,) = town.wait(60)
+    assert change == (41, MODE_WATCH, False)
+    await town.stop()
+
+
+async def test_memory_of_another_version_is_left_and_the_mode_is_kept(tmp_path: Path) -> None:
+    town = Town(tmp_path)
+    town.hub.watch.set_mode(MODE_DISASTER, False, "person:x", "reason")
+    await town.hub.store.wait_idle()
+    town.hub.watch.save = lambda: None  # type: ignore[method-assign]
+    town.hub.store.save_meta("modes", '{"version": 9}')
+    await town.restart()
+    assert town.hub.watch.modes.mode == MODE_DISASTER
+    await town.stop()
