@@ -117,13 +117,14 @@ class Gaps:
         self._count_max = size_max // _GAP_SIZE
         self._exact_max = min(GAPS_EXACT_MAX, self._count_max)
 
-    def note(self, boot: int, index: int, lane: int, reason: int) -> None:
-        """Add one lost frame."""
+    def note(self, boot: int, index: int, lane: int, reason: int, *, following: int = 0) -> None:
+        """Add a lost frame, or all from index up to, and not with, `following`."""
+        following = following or index + 1
         for gap in self._gaps[self._taken_count :]:
             if gap[2] == index and (gap[0], gap[3], gap[4]) == (boot, lane, reason):
-                gap[2] = index + 1
+                gap[2] = following
                 return
-        self._gaps.append([boot, index, index + 1, lane, reason])
+        self._gaps.append([boot, index, following, lane, reason])
         if len(self._gaps) > self._exact_max:
             self._join_two()
         if len(self._gaps) > self._count_max:

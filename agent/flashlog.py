@@ -6,6 +6,7 @@ clearing one byte of their header, and a sector is erased when it is needed agai
 writes into a sector of its own, its *head*. A sector thus holds one lane, oldest record first, and
 making room never moves a record: the oldest sector of the least urgent lane goes, as a whole.
 Sectors are erased and opened in ring order, skipping those that still hold something: even wear.
+A sector here is three of the flash's own, so that no size of frame wastes much of its end.
 What lies on the flash byte by byte, and how a torn or damaged record shows, is in
 agent/flashsectors.py.
 
@@ -14,16 +15,18 @@ after a cut between the two, mount() drops the sector. Gaps, boot counter and th
 values are in a sector of their own, see agent/flashkept.py; one erased sector is always left
 for it.
 
-A damaged body is found before it is sent, and named as a gap. A header damaged beyond mending is
-only counted: its index is unknown here, but missing at the hub.
+A damaged body is found before it is sent, and named as a gap. Of a header damaged beyond mending
+the index is unknown: mount() names what lies between its neighbours, of which the hub has what was
+of other records, and blots the header out, so that it is named once. It does so only where others
+in the sector are pending: one that is all freed may be half erased.
 
 RAM: 29 bytes a sector, none a record; records are found by reading their headers. Erases: at most
-0.35 for each KiB of frames of 100..2000 bytes in sectors of 4 KiB; 0.39 if all are of 1337..1470.
+0.35 for each KiB of frames, whatever their size from 80 bytes on, in sectors of 4 KiB.
 """
 
 import struct
-from array import array
 
+from agent.flashheld import Held
 from agent.flashkept import EIO, PROGRAM_TRIES, Gaps, KeptValues
 from agent.flashsectors import (
     BOOT,
@@ -51,12 +54,7 @@ KEY_MAX = const(239)  # keys of the caller; those above are the log's own
 _KEY_BOOT = const(240)
 _KEY_GAPS = const(241)
 _NUMBER_MAX = const(0xFFFFFFFF)
-_COUNTERS = (
-    "appended",
-    "freed",
-    "evicted",
-    "refused",
-)
+_COUNTERS = ("appended", "freed", "evicted", "refused")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,21 +71,14 @@ class FlashLog:
     def __init__(self, flash: "Any") -> None:
         if flash.sector_count < SECTOR_COUNT_MIN:
             raise ValueError("flash of %d sectors" % flash.sector_count)
-        self.frame_size_max = flash.sector_size - SECTOR_HEADER_SIZE - RECORD_HEADER_SIZE
         self._flash = flash
         self._reset()
+        self.frame_size_max = self._sectors.size - SECTOR_HEADER_SIZE - RECORD_HEADER_SIZE
 
     def _reset(self) -> None:
         self._sectors = FlashSectors(self._flash)
         count = self._sectors.count
-        # One entry a sector.
-        self._pending_from = array("H", bytes(2 * count))  # no pending record lies before
-        self._counts = array("H", bytes(2 * count))  # of pending records
-        self._bytes = array("H", bytes(2 * count))  # of their bodies
-        self._boot_first = array("I", bytes(4 * count))
-        self._index_first = array("I", bytes(4 * count))
-        self._boot_last = array("I", bytes(4 * count))
-        self._index_last = array("I", bytes(4 * count))
+        self._held = Held(count)
         # One entry a lane.
         self._heads = [NONE] * len(LANES)
         self._lane_counts = [0] * len(LANES)
@@ -165,22 +156,24 @@ class FlashLog:
         """
         freed = 0
         for slot in range(self._sectors.count):
-            if (
-                self._counts[slot]
-                and (self._boot_first[slot], self._index_first[slot]) < (boot, following)
-                and (self._boot_last[slot], self._index_last[slot]) >= (boot, first)
-            ):
+            if self._held.may_have(slot, boot, first, following):
                 freed += self._free_in(slot, boot, first, following)
         self._counters["freed"] += freed
         return freed
 
     def prepare(self) -> bool:
-        """Erase one sector ahead, outside a capture window, and tell whether that was needed.
+        """Erase one sector of the flash ahead, outside a capture window; tell if that was needed.
 
-        Three are held erased. When the log is full this drops the least urgent frames, as the next
-        append would, but never alerts.
+        Three of the log's are held erased. When it is full this drops the least urgent frames, as
+        the next append would, but never alerts.
         """
-        return self._sectors.count_of(ERASED) < SPARE_SECTORS and self._reclaim(LANE_LIFE)
+        if self._sectors.count_of(ERASED) >= SPARE_SECTORS:
+            return False
+        slot = self._reclaimable(LANE_LIFE)
+        if slot == NONE:
+            return False
+        self._sectors.erase_part(slot)
+        return True
 
     # -- what is held --
 
@@ -190,7 +183,7 @@ class FlashLog:
 
     def pending_bytes(self) -> int:
         """Return the bytes of the frames held, without headers."""
-        return sum(self._bytes)
+        return sum(self._held.sizes)
 
     def lane_counts(self) -> tuple:
         """Return how many frames are held of each lane."""
@@ -200,8 +193,8 @@ class FlashLog:
         """Return [(boot, first, next)], one a boot: the frames held are within, maybe others."""
         spans: dict = {}
         for slot in range(self._sectors.count):
-            if self._counts[slot]:
-                self._extend(spans, slot)
+            if self._held.counts[slot]:
+                self._held.extend(self._sectors, slot, spans)
         return [(boot, spans[boot][0], spans[boot][1]) for boot in sorted(spans)]
 
     def statistics(self) -> dict:
@@ -265,11 +258,14 @@ class FlashLog:
         self._reset()
         self._sectors.mount()
         self._mount_kept()
+        holes: list = []
         for slot in range(self._sectors.count):
             if self._sectors.kind[slot] in LANES:
-                self._scan(slot)
+                self._scan(slot, holes)
                 if self._sectors.sequence[slot] == self._dropped_sequence:
                     self._drop(slot)
+        for hole in holes:
+            self._lose_unknown(hole)
         for lane in LANES:
             self._mount_head(lane)
         for slot in range(self._sectors.count):
@@ -286,14 +282,22 @@ class FlashLog:
         # It may have been the highest of all, and must not be given again.
         self._sectors.sequence_next = max(self._sectors.sequence_next, self._dropped_sequence + 1)
 
-    def _scan(self, slot: int) -> None:
-        # Accounts for all records of a lane's sector.
-        self._begin(slot)
+    def _scan(self, slot: int, holes: list) -> None:
+        # Accounts for all records of a lane's sector. holes: gets (slot, offset, (boot, index) of
+        # the record before, or None, and of the one behind, or None) of each header past mending.
+        held = self._held
+        held.begin(slot)
+        before = None
         for _, record in self._sectors.scan(slot):
-            self._enter(slot, record[BOOT], record[INDEX])
+            if self._sectors.hole != NONE:
+                holes.append((slot, self._sectors.hole, before, (record[BOOT], record[INDEX])))
+            before = (record[BOOT], record[INDEX])
+            held.enter(slot, record[BOOT], record[INDEX])
             if is_pending(record[STATE]):
                 self._tally(slot, 1, record[SIZE])
             self._boot = max(self._boot, record[BOOT])
+        if self._sectors.hole != NONE:
+            holes.append((slot, self._sectors.hole, before, None))
 
     def _mount_head(self, lane: int) -> None:
         slot = self._sectors.newest_of(lane)
@@ -322,7 +326,7 @@ class FlashLog:
             raise ValueError("boot %d, index %d" % (boot, index))
         head = self._heads[lane]
         if head != NONE and self._sectors.used[head] > SECTOR_HEADER_SIZE:
-            if (boot, index) <= (self._boot_last[head], self._index_last[head]):
+            if (boot, index) <= (self._held.boot_last[head], self._held.index_last[head]):
                 raise ValueError("frame %d of boot %d comes late" % (index, boot))
 
     def _store(self, boot: int, index: int, lane: int, frame: bytes) -> bool:
@@ -332,28 +336,16 @@ class FlashLog:
             if slot == NONE:
                 return False
             if self._sectors.write(slot, boot, index, frame) != NONE:
-                self._enter(slot, boot, index)
+                self._held.enter(slot, boot, index)
                 self._tally(slot, 1, len(frame))
                 return True
             self._close(slot)
         raise OSError(EIO)
 
-    def _begin(self, slot: int) -> None:
-        self._pending_from[slot] = SECTOR_HEADER_SIZE
-        self._boot_first[slot] = self._index_first[slot] = _NUMBER_MAX
-        self._boot_last[slot] = self._index_last[slot] = 0
-
-    def _enter(self, slot: int, boot: int, index: int) -> None:
-        if (boot, index) < (self._boot_first[slot], self._index_first[slot]):
-            self._boot_first[slot] = boot
-            self._index_first[slot] = index
-        self._boot_last[slot] = boot
-        self._index_last[slot] = index
-
     def _tally(self, slot: int, count: int, size: int) -> None:
         lane = self._sectors.kind[slot]
-        self._counts[slot] += count
-        self._bytes[slot] += size
+        self._held.counts[slot] += count
+        self._held.sizes[slot] += size
         self._lane_counts[lane] += count
 
     def _release(self, slot: int, offset: int, record: tuple) -> None:
@@ -362,13 +354,15 @@ class FlashLog:
 
     def _free_in(self, slot: int, boot: int, first: int, following: int) -> int:
         freed = 0
-        for offset, record in self._sectors.pending(slot, self._pending_from[slot]):
+        for offset, record in self._sectors.pending(slot, self._held.pending_from[slot]):
             if (record[BOOT], record[INDEX]) >= (boot, following):
                 break
             if record[BOOT] == boot and record[INDEX] >= first:
                 self._release(slot, offset, record)
                 freed += 1
-        self._pending_from[slot], _ = self._sectors.find_pending(slot, self._pending_from[slot])
+        self._held.pending_from[slot], _ = self._sectors.find_pending(
+            slot, self._held.pending_from[slot]
+        )
         self._discard_if_free(slot)
         return freed
 
@@ -381,7 +375,7 @@ class FlashLog:
             if sectors.sequence[slot] != self._cursor_sequence[lane]:
                 self._cursor_sequence[lane] = sectors.sequence[slot]
                 self._cursor_offset[lane] = 0
-            offset = max(self._cursor_offset[lane], self._pending_from[slot])
+            offset = max(self._cursor_offset[lane], self._held.pending_from[slot])
             offset, record = sectors.find_pending(slot, offset)
             self._cursor_offset[lane] = offset
             if record is None:
@@ -393,17 +387,6 @@ class FlashLog:
                 return slot * sectors.size + offset
             else:
                 self._lose_damaged(slot, offset, record)
-
-    def _extend(self, spans: dict, slot: int) -> None:
-        boot_last = self._boot_last[slot]
-        for _, record in self._sectors.pending(slot, self._pending_from[slot]):
-            boot, index = record[BOOT], record[INDEX]
-            # From here on the sector is of one boot, so the rest of it need not be read.
-            last = self._index_last[slot] if boot == boot_last else index
-            first, following = spans.get(boot, (index, 0))
-            spans[boot] = min(first, index), max(following, last + 1)
-            if boot == boot_last:
-                break
 
     # -- making room --
 
@@ -421,7 +404,7 @@ class FlashLog:
             if not self._reclaim(lane):
                 return NONE
         head = self._sectors.open(lane)
-        self._begin(head)
+        self._held.begin(head)
         self._heads[lane] = head
         return head
 
@@ -437,29 +420,34 @@ class FlashLog:
 
     def _discard_if_free(self, slot: int) -> None:
         if self._sectors.kind[slot] in LANES:
-            if not self._counts[slot] and slot not in self._heads:
+            if not self._held.counts[slot] and slot not in self._heads:
                 self._sectors.kind[slot] = DIRTY
 
     def _free_count(self) -> int:
         return self._sectors.count_of(DIRTY) + self._sectors.count_of(ERASED)
 
     def _reclaim(self, kind: int) -> bool:
-        # Erases one sector: a free one, or else the oldest of the least urgent lane >= kind.
-        slot = self._sectors.next_of(DIRTY)
+        slot = self._reclaimable(kind)
+        if slot == NONE:
+            return False
+        self._sectors.erase(slot)
+        return True
+
+    def _reclaimable(self, kind: int) -> int:
+        # One to erase: a free one, or else the oldest of the least urgent lane >= kind; or NONE.
+        slot = self._sectors.next_dirty()
         if slot == NONE:
             slot = self._close_idle_head()
         if slot == NONE:
             slot = self._least_urgent(kind)
-            if slot == NONE:
-                return False
-            self._evict(slot)
-        self._sectors.erase(slot)
-        return True
+            if slot != NONE:
+                self._evict(slot)
+        return slot
 
     def _close_idle_head(self) -> int:
         for lane in LANES:
             slot = self._heads[lane]
-            if slot != NONE and not self._counts[slot]:
+            if slot != NONE and not self._held.counts[slot]:
                 self._close(slot)
                 return slot
         return NONE
@@ -472,18 +460,32 @@ class FlashLog:
 
     def _evict(self, slot: int) -> None:
         lane = self._sectors.kind[slot]
-        for _, record in self._sectors.pending(slot, self._pending_from[slot]):
+        for _, record in self._sectors.pending(slot, self._held.pending_from[slot]):
             self._gaps.note(record[BOOT], record[INDEX], lane, GAP_FLASH_FULL)
         self._dropped_sequence = self._sectors.sequence[slot]
         self._keep_gaps()
-        self._counters["evicted"] += self._counts[slot]
+        self._counters["evicted"] += self._held.counts[slot]
         self._drop(slot)
 
     def _drop(self, slot: int) -> None:
-        self._tally(slot, -self._counts[slot], -self._bytes[slot])
+        self._tally(slot, -self._held.counts[slot], -self._held.sizes[slot])
         self._close(slot)
 
     # -- losses, kept --
+
+    def _lose_unknown(self, hole: tuple) -> None:
+        # What lies between its neighbours may be lost; the hub has what was of other records.
+        slot, offset, before, behind = hole
+        before = before or self._held.last_before(self._sectors, slot)
+        boot, following = behind or self._held.first_behind(self._sectors, slot)
+        first = before[1] + 1 if before[0] == boot else 0
+        # The last of its boot: the power was cut while it was written.
+        is_torn = behind is None and before[0] != boot
+        if first < following and not is_torn and self._held.counts[slot]:
+            lane = self._sectors.kind[slot]
+            self._gaps.note(boot, first, lane, GAP_FLASH_DAMAGED, following=following)
+            self._keep_gaps()
+        self._sectors.blot(slot, offset)
 
     def _lose_damaged(self, slot: int, offset: int, record: tuple) -> None:
         lane = self._sectors.kind[slot]

@@ -1,5 +1,9 @@
 """Sectors and records of the flash log: what lies where, and how a cut or a flipped bit shows.
 
+A sector of the log is JOINED of the flash's own: records of 1.4 KB, of which two fit into 4 KiB,
+would else waste a quarter of each erase. It counts as erased once its parts all are, be that in
+one go or part by part.
+
     sector   0  magic      u32  written last after an erase: without it the erase may be half done
              4  sequence   u32  grows by one with each sector opened; 0xFFFFFFFF: not opened yet
              8  kind       u32  what its records are: the log's lanes 0..3, or 4, kept values
@@ -48,6 +52,8 @@ _MAGIC = const(0x31474C48)  # "HLG1"
 _MARK = const(0xA0)
 _COMPLETE_OFFSET = const(16)
 _CHUNK_SIZE = const(256)
+JOINED = const(3)  # the least at which no size of frame costs more than 0.35 erases a KiB
+JOINED_COUNT_MIN = const(8)  # of a flash too small for so many, each sector is one
 _BLANK = b"\xff" * RECORD_HEADER_SIZE
 _ZERO = b"\x00"
 
@@ -67,10 +73,11 @@ class FlashSectors:
     """
 
     def __init__(self, flash: "Any") -> None:
-        if flash.sector_size > SECTOR_SIZE_MAX:
+        self._joined = JOINED if flash.sector_count >= JOINED * JOINED_COUNT_MIN else 1
+        if flash.sector_size * self._joined > SECTOR_SIZE_MAX:
             raise ValueError("sectors of %d bytes" % flash.sector_size)
-        count = flash.sector_count
-        self.size = flash.sector_size
+        count = flash.sector_count // self._joined
+        self.size = flash.sector_size * self._joined
         self.count = count
         self.kind = bytearray([DIRTY] * count)
         self.sequence = array("I", bytes(4 * count))
@@ -82,6 +89,9 @@ class FlashSectors:
         self.sync = getattr(flash, "sync", _nothing)
         self._flash = flash
         self._position = 0  # the sector opened last
+        self.hole = NONE
+        self._erasing = NONE  # the sector of which some parts are erased
+        self._parts_erased = 0
         self.sequence_next = 1
         self._header = bytearray(RECORD_HEADER_SIZE)
         self._chunk = memoryview(bytearray(_CHUNK_SIZE))
@@ -157,11 +167,26 @@ class FlashSectors:
         self._flash.program(slot * self.size + _COMPLETE_OFFSET, _ZERO)
 
     def erase(self, slot: int) -> None:
-        """Make a dirty sector an erased one; stops the processor for tens of ms."""
-        self._flash.erase(slot)
-        self._flash.program(slot * self.size, struct.pack("<I", _MAGIC))
-        self.kind[slot] = ERASED
+        """Make a dirty sector an erased one; stops the processor for tens of ms a part."""
+        while self.kind[slot] != ERASED:
+            self.erase_part(slot)
+
+    def erase_part(self, slot: int) -> None:
+        """Erase the next part of a dirty sector; with the last one it is an erased sector."""
+        if slot != self._erasing:
+            self._erasing = slot
+            self._parts_erased = 0
+        self._flash.erase(slot * self._joined + self._parts_erased)
         self.erases_count += 1
+        self._parts_erased += 1
+        if self._parts_erased == self._joined:
+            self._flash.program(slot * self.size, struct.pack("<I", _MAGIC))
+            self.kind[slot] = ERASED
+            self._erasing = NONE
+
+    def next_dirty(self) -> int:
+        """Return the sector to erase next: the one that is begun, or else the next; or NONE."""
+        return self._erasing if self._erasing != NONE else self.next_of(DIRTY)
 
     def has_room(self, slot: int, body_size: int) -> bool:
         """Tell whether one more record fits."""
@@ -199,15 +224,32 @@ class FlashSectors:
         return offset, None
 
     def scan(self, slot: int) -> "Iterator[tuple]":
-        """Yield (offset, fields) of each record, count those damaged, and find out `used`."""
+        """Yield (offset, fields) of each record, count those damaged, and find out `used`.
+
+        hole: meanwhile, where a header that is no good lies between the record and the one before
+        it, or else NONE; in the end, where one lies behind them all.
+        """
         expected = SECTOR_HEADER_SIZE
         offset, record = self.find(slot, expected, self.size)
         while record is not None:
-            self.damaged_count += offset > expected
+            self.hole = self._hole(slot, expected, offset)
+            self.damaged_count += self.hole != NONE
             yield offset, record
             expected = offset + record_size(record[SIZE])
             offset, record = self.find(slot, expected, self.size)
+        self.hole = self._hole(slot, expected, offset)
         self.used[slot] = offset
+
+    def blot(self, slot: int, offset: int) -> None:
+        """Clear a header that is no good: what it was of is named, or was never stored."""
+        self._flash.program(slot * self.size + offset, bytes(RECORD_HEADER_SIZE))
+
+    def _hole(self, slot: int, expected: int, found: int) -> int:
+        if found < expected + 4 or expected + RECORD_HEADER_SIZE > self.size:
+            return NONE
+        header = bytearray(RECORD_HEADER_SIZE)
+        self._flash.read_into(slot * self.size + expected, header)
+        return expected if any(header) else NONE
 
     def pending(self, slot: int, offset: int) -> "Iterator[tuple]":
         """Yield (offset, fields) of each pending record at or after offset."""
