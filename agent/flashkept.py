@@ -139,7 +139,8 @@ class Gaps:
             for later in range(at + 1, self._taken_count if is_taken else len(self._gaps)):
                 other = self._gaps[later]
                 if (gap[0], gap[3], gap[4]) == (other[0], other[3], other[4]):
-                    gap[2] = other[2]
+                    gap[1] = min(gap[1], other[1])
+                    gap[2] = max(gap[2], other[2])
                     del self._gaps[later]
                     self._taken_count -= is_taken
                     return

@@ -121,7 +121,7 @@ class WatchedWriter:
 class WatchedFlash:
     """The flash's lasting body, seen by the observer.
 
-    A frame counts once the header before it is in.
+    A frame counts once the header before it is in; zeros there blot it out.
     """
 
     def __init__(self, body: Any, observer: Observer) -> None:
@@ -140,7 +140,8 @@ class WatchedFlash:
         if self._observer.is_frame_start(data):
             self._frame, self._frame_offset = bytes(data), offset
         elif self._frame and 0 < self._frame_offset - offset <= RECORD_HEADER_SIZE_MAX:
-            self._observer.saw_kept(self._frame)
+            if any(data):
+                self._observer.saw_kept(self._frame)
             self._frame = b""
 
     def sync(self) -> None:
