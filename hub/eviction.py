@@ -56,6 +56,8 @@ class Step:
 
 
 _BUT_ALERTS = (LANE_WAVE, LANE_STATE, LANE_LIFE)
+# Frames that concern a person, delivered and older than they may be kept.
+EXPIRE = Step("expire", (*_BUT_ALERTS, LANE_ALERT), "deleted", takes=(KIND_BATCH,))
 DELETE_WAVES = Step("delete waves", (LANE_WAVE,), "deleted")
 DELETE = Step("delete", (*_BUT_ALERTS, LANE_ALERT), "deleted")
 THIN = Step("thin", (LANE_WAVE,), "thinned", GAP_THINNED, (KIND_BATCH,))
@@ -71,7 +73,8 @@ class Search:
     needed: lane -> flat pairs of the sequence numbers that an uplink still has to deliver.
     following: lane -> below which all is committed. marks: (step, lane) -> where to go on.
     size: bytes of frames of one piece. thin_size: of one that is thinned, which takes longer;
-    is_late(): asked meanwhile whether there is no time for that.
+    is_late(): asked meanwhile whether there is no time for that. old: lane -> below it frames of
+    these personal devices, and encrypted ones of any, may be kept no longer.
     """
 
     steps: tuple[Step, ...]
@@ -81,6 +84,8 @@ class Search:
     size: int
     thin_size: int
     is_late: Callable[[], bool] = lambda: False
+    old: tuple[int, ...] = ()
+    personal: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -119,13 +124,31 @@ def search(db: sqlite3.Connection, wanted: Search) -> Find | None:
     """Return what the first fruitful step finds; None when nothing may leave."""
     for step in wanted.steps:
         for lane in step.lanes:
-            if step.reason is None:
+            if step is EXPIRE:
+                found = _expired(db, wanted, lane)
+            elif step.reason is None:
                 found = _delivered(db, wanted, step, lane)
             else:
                 found = _undelivered(db, wanted, step, lane)
             if found is not None and found.is_worth_it():
                 return found
     return None
+
+
+def _expired(db: sqlite3.Connection, wanted: Search, lane: int) -> Find | None:
+    """Return whole chunks below what is needed; also where all stays, to move the mark."""
+    high = min([wanted.old[lane], wanted.following[lane], *wanted.needed[lane][:1]])
+    mark = wanted.marks.get(mark_key(EXPIRE, lane), 0)
+    if mark >= high:
+        return None
+    piece = _Piece(EXPIRE, lane, [], wanted.personal)
+    for first, count, _ in _rows(db, lane, mark, high):
+        if first + count > high:
+            break
+        piece.take(first, _frames(db, lane, first, count))
+        if piece.size >= wanted.size:
+            break
+    return piece.find() if piece.size else None
 
 
 def _delivered(db: sqlite3.Connection, wanted: Search, step: Step, lane: int) -> Find | None:
@@ -167,7 +190,10 @@ def _undelivered(db: sqlite3.Connection, wanted: Search, step: Step, lane: int) 
 class _Piece:
     """Chunks of one lane, taken apart frame by frame."""
 
-    def __init__(self, step: Step, lane: int, needed: list[int]) -> None:
+    def __init__(
+        self, step: Step, lane: int, needed: list[int], personal: frozenset[str] = frozenset()
+    ) -> None:
+        self._personal = personal
         self._step = step
         self._lane = lane
         self._needed = needed
@@ -206,6 +232,8 @@ class _Piece:
     def _goes(self, sequence: int, frame: bytes, is_needed: bool) -> bool:
         """Tell whether a frame goes, and note who must be told."""
         sender, index, payload = _opened(sequence, frame, self._senders)
+        if self._step is EXPIRE:
+            return sender[0] in self._personal or _is_closed(payload)
         goes = not is_needed or (self._is_taken(payload) and self._is_thinned(sender[0], payload))
         noted = self._gaps if is_needed and goes else self._spared
         noted.setdefault(sender, Ranges()).add(index)
@@ -257,6 +285,13 @@ def _opened(
     except (RemoteProtocolError, IndexError):
         return ("", 0), sequence, b""
     return (device, boot), index, payload
+
+
+def _is_closed(payload: bytes) -> bool:
+    """Tell whether a batch is encrypted: its series are a COSE_Encrypt0, CBOR tag 16."""
+    if len(payload) < 2 or payload[1] != KIND_BATCH:
+        return False
+    return payload[read_record_head(payload)[5] :][:1] == b"\xd0"
 
 
 def _is_in(flat: list[int], number: int) -> bool:

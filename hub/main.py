@@ -29,7 +29,9 @@ from hub.platform_orders import listen as listen_for_orders
 from hub.pulse import Pulse
 from hub.relay.mqtt import MqttUplink
 from hub.rollout import Limits
+from hub.report.inspections import Inspections
 from hub.room import Room, needed_by, watermarks
+from hub.rules.bridge import BridgeRule
 from hub.rules.finding import INFO, WARNING
 from hub.rules.watch_over import WatchOverRule
 from hub.salvage import Outcome, Salvage, Verifier
@@ -108,6 +110,13 @@ class Hub:
             clock=self.clock,
             devices=config.devices,
         )
+        self.inspections = Inspections(
+            next(one for one in self.watch.rules if isinstance(one, BridgeRule)),
+            config.data,
+            tables["report"],
+            hub=config.id,
+            utc_us=self.timing.time.utc_us,
+        )
         self._started_us = self.clock.now_us()
         self.on_alive: Callable[[], None] = lambda: None  # once a second while all moves
         self._rates = _Rates(self.clock)
@@ -120,7 +129,12 @@ class Hub:
         self.watch.on_finding.append(self.alerts.found)
         self.admin.handlers |= mode_handlers(self.watch)
         self.watch.on_change.append(self._mode_changed)
+        self.inspections.attend(self.watch, self.clock)
         self.office.cases = self.alerts.personal_events
+        self.room.old = self.office.old
+        self.room.personal = frozenset(
+            name for name, device in self.config.devices.items() if device.personal
+        )
         self.office.attend(self.admin, self.watch.modes.mode, self.watch.modes.drill)
         self.alerts.attend(ingest)
         self.alerts.note, self.alerts.notice = self.audit.note, self.watch.notice
@@ -197,6 +211,7 @@ class Hub:
         self.pulse.tick(now_us, self.room.statistics, self.timing.time.quality)
         self.office.tick(now_us)
         self.watch.tick(now_us)
+        self.inspections.tick(now_us)
         self.alerts.tick(now_us)
         self.audit.tick()
         self.update.tick(now_us)
@@ -260,6 +275,7 @@ class Hub:
                        "readings_per_s": self._rates.of("readings", live.readings_count)},
             "store": {**stored, **self.room.statistics(), "frames": stored["accepted"],
                       "failure": self.store.failure, "commit": self.commits.statistics()},
+            "reports": self.inspections.listed(),
             "alerts": live.alerts(),
             "warnings": self.alerts.events(),
             "delivery": self.alerts.statistics(),
@@ -313,7 +329,10 @@ async def run(
     ingest, console = config.tables["ingest"], config.tables["console"]
     address = (ingest["host"], ingest["port"])
     page_port: asyncio.Future[int] = loop.create_future()
-    opened = serve(hub, console["host"], console["port"], stop, ready=page_port, alerts=hub.alerts)
+    opened = serve(
+        hub, console["host"], console["port"], stop, ready=page_port, alerts=hub.alerts,
+        reports=hub.inspections.folder,
+    )  # fmt: skip
     page = loop.create_task(opened)
     opening: list[asyncio.Future[Any]] = [page, page_port]
     try:
@@ -342,6 +361,7 @@ async def run(
     finally:
         stop.set()
         hub.admin.close()
+        hub.inspections.close()
         await asyncio.wait({page}, timeout=STOP_TIMEOUT_S)
         await hub.room.close()
         await hub.alerts.close()

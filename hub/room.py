@@ -22,6 +22,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from operator import gt
 from typing import Any
 
 from hub.clock import Clock
@@ -31,6 +32,7 @@ from hub.eviction import (
     DELETE_WAVES,
     EVICT,
     EVICT_RECORDS,
+    EXPIRE,
     THIN,
     Find,
     Search,
@@ -120,6 +122,10 @@ class Room:
         self._is_exhausted = False
         self._retry_us = 0
         self._above: set[int] = set()
+        # lane -> below it what concerns these devices may be kept no longer, where delivered.
+        self.old: Callable[[], list[int]] = lambda: [0 for _ in LANES]
+        self.personal: frozenset[str] = frozenset()
+        self._expired = [0 for _ in LANES]  # up to where that has been looked for
         self._is_closed = False
         self._forecast = Forecast()
         self._sizes = [
@@ -162,6 +168,9 @@ class Room:
 
     def _steps(self) -> tuple[Step, ...]:
         """Return what may be tried now, in this order."""
+        # What a salvage brings over comes below any mark: after it.
+        is_due = not self._store.is_salvaging and any(map(gt, self.old(), self._expired))
+        expires = [EXPIRE] * is_due
         marks, piece = self._bounds(), self._piece_size()
         for percent in (marks.thin, marks.delete, marks.evict):
             # Once above, a piece further down: else each commit would free as little as it adds.
@@ -171,12 +180,12 @@ class Room:
             else:
                 self._above.discard(percent)
         if marks.thin not in self._above:
-            return ()
+            return tuple(expires)
         deletes = [DELETE_WAVES] + [DELETE] * (marks.delete in self._above)
         evicts = [EVICT] * (marks.evict in self._above)
         # Thinning takes its time: links wait for it only while there is reserve.
         chosen = [*evicts, THIN] if self._is_late() else [THIN, *evicts]
-        return (*deletes, *chosen, *[EVICT_RECORDS] * len(evicts))
+        return (*expires, *deletes, *chosen, *[EVICT_RECORDS] * len(evicts))
 
     def _is_late(self) -> bool:
         marks = self._bounds()
@@ -207,6 +216,8 @@ class Room:
             # Summaries are the shorter the more of a device's minutes are in one piece.
             thin_size=max(size, min(PIECE_SIZE_MAX, self._bounds().size_max // 32)),
             is_late=self._is_late,
+            old=tuple(self.old()),
+            personal=self.personal,
         )
         loop = asyncio.get_running_loop()
         self._search = loop.run_in_executor(self._thread, search, self._db, wanted)
@@ -220,6 +231,8 @@ class Room:
         if error is not None:
             log.error("no room can be made: %s", error)
         found = None if error is not None else done.result()
+        if EXPIRE in wanted.steps and (found is None or found.step is not EXPIRE):
+            self._expired = list(wanted.old)
         if found is None:
             self._is_exhausted = EVICT_RECORDS in wanted.steps
             self._retry_us = self._clock.now_us() + RETRY_US

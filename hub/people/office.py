@@ -6,6 +6,7 @@ is in backups and comes out of a damaged store like all else.
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable
 from hashlib import sha256
@@ -18,6 +19,7 @@ from hub.ledger import Entry, audit
 from hub.modes import Change
 from hub.people.access import HOUR_US, Access, Grant
 from hub.people.register import Person, Register, load
+from hub.people.retention import Retention
 from hub.people.safety import SafetyList, Status
 from hub.people.seal import Seal
 from hub.rules.watch_over import WatchOverRule
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 
 REGISTER_KEY = "people:register"  # in meta, closed: pseudonym -> what was audited of it
 GRANTS_KEY = "people:grants"
+RETENTION_KEY = "people:retention"  # plain: numbers of frames
 SAFETY_KEY = "safety:"  # and drill or real, and a digest of the id
 DURABLE_S_MAX = 5.0
 SAVE_US = 60_000_000
@@ -51,6 +54,9 @@ class Office:
         self._stamp: tuple[int, int] | None = None
         self._waiting: list[tuple[Entry, asyncio.Future[None]]] = []
         self._save_due_us = clock.now_us() + SAVE_US
+        kept = json.loads(store.meta.get(RETENTION_KEY) or "{}")
+        days = int(self._row["retention_days"])
+        self.retention = Retention(days, kept, clock.run(), clock.now_us())
         self._mode = MODE_NORMAL
         self._drill = False
         self.access = Access([one.strip() for one in self._row["viewers"].split(",")])
@@ -84,6 +90,8 @@ class Office:
         found = self._found()
         if found != self._stamp:
             self._reload(found)
+        if self.retention.tick(now_us, self._store.following):
+            self._store.save_meta(RETENTION_KEY, json.dumps(self.retention.save(now_us)))
         is_normal = self._mode == MODE_NORMAL or self._drill
         for one in self.access.ended(now_us, is_normal):
             self._note("hub", "access ends", f"{one.to}: {one.ground}")
@@ -92,6 +100,10 @@ class Office:
             self._save_due_us = now_us + SAVE_US
             if self.access.grants:
                 self._save_grants(now_us)
+
+    def old(self) -> list[int]:
+        """Return for each lane the number below which frames of people may be kept no longer."""
+        return self.retention.below(self._clock.now_us())
 
     # Register
 
