@@ -26,6 +26,7 @@ from hub.ledger import Entry, audit
 from hub.modes import Change
 from hub.rules.finding import LEVEL_NAMES, WARNING, Finding
 from hub.timekeeping import Timekeeper
+from protocols.session import OPEN as OPEN_SESSION
 from protocols.vocabulary import COMMAND_ACTUATE
 
 log = logging.getLogger(__name__)
@@ -138,7 +139,7 @@ class Alerts:
 
     def _command(self, device: str, arguments: list[Any], answer: Answer) -> bool:
         peer = self._ingest.peers.get(device) if self._ingest is not None else None
-        if peer is None:
+        if peer is None or peer.state != OPEN_SESSION:
             return False
 
         def heard(_: str, fields: dict[str, Any]) -> None:
