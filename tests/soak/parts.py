@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hub import config
+from tests.e2e.test_hub_best_effort import NOTICE_S_MAX, half_open_s
 from tests.e2e.test_hub_dead_lines import SESSION_S_MAX, let_die
 from tests.e2e.test_hub_kill import kill
 from tests.e2e.test_hub_power_cut import lose_power
 from tests.real_parts import REPOSITORY
+from tests.soak import large_store
 
 KILLS = 200
 POWER_CUTS = 40
@@ -98,6 +101,19 @@ def damages(given: Given, tell: Tell) -> dict[str, Any]:
     return {"damages": DAMAGES, "pytest": last}
 
 
+def half_open(given: Given, tell: Tell) -> dict[str, Any]:
+    """A line that is dead without a word, at the default settings."""
+    rows = [row for row in config.ROWS if (row.table, row.name) == ("uplink", "keepalive_s")]
+    noticed_s = asyncio.run(half_open_s(given.folder, int(rows[0].default)))
+    assert noticed_s <= NOTICE_S_MAX
+    return {"noticed_s": round(noticed_s, 1)}
+
+
+def large(given: Given, tell: Tell) -> dict[str, Any]:
+    """A store of a gigabyte, and what damage does to it."""
+    return large_store.measure(given.folder, given.seed, tell)
+
+
 def mutants(given: Given, tell: Tell) -> dict[str, Any]:
     """Drivers broken on purpose: the tests of the agent must see it."""
     report = given.folder / "mutants.json"
@@ -128,7 +144,19 @@ def _lines(*words: str, environment: dict[str, str] | None = None) -> list[str]:
 
 PARTS: dict[str, Callable[[Given, Tell], dict[str, Any]]] = {
     one.__name__: one
-    for one in (kills, power_cuts, dead_lines, worlds, full_stores, outage, damages, mutants, demo)
+    for one in (
+        kills,
+        power_cuts,
+        dead_lines,
+        worlds,
+        full_stores,
+        outage,
+        damages,
+        half_open,
+        large,
+        mutants,
+        demo,
+    )
 }
 
 
