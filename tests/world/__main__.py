@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--fault", type=float, default=15.0, help="seconds between faults")
     parser.add_argument("--size", type=int, default=64, help="MiB of the hub's store")
     parser.add_argument("--exchange", type=int, default=10, help="seconds between time exchanges")
-    parser.add_argument("--sectors", type=int, default=24, help="of a light device's flash")
+    parser.add_argument("--sectors", type=int, default=12, help="of a light device's flash")
     parser.add_argument("--outage", action="store_true", help="no platform until the end")
     parser.add_argument("--break", dest="broken", choices=sorted(BY_NAME), default="",
                         help="play a hub that breaks a promise")  # fmt: skip

@@ -54,7 +54,7 @@ class Plan:
     size_max_mib: int = 64
     exchange_s: int = TIME_EXCHANGE_INTERVAL_MS // 1000
     broken: str = ""
-    sectors: int = 24
+    sectors: int = 12
 
     def command(self) -> str:
         """Return the command that plays this world again."""
