@@ -224,7 +224,8 @@ class Alerts:
                     self._requested = request.id
             if not self._jobs:
                 try:
-                    await asyncio.wait_for(self._wake.wait(), POLL_S)
+                    async with asyncio.timeout(POLL_S):  # wait_for may lose a cancellation
+                        await self._wake.wait()
                 except TimeoutError:
                     pass
                 self._wake.clear()
