@@ -53,7 +53,7 @@ distclean: clean ## remove .venv as well
 	rm -rf .venv
 
 debian-packages:
-	@scripts/install_debian_packages.sh mosquitto chromium systemd/systemd-analyze g++
+	@scripts/install_debian_packages.sh mosquitto chromium systemd/systemd-analyze g++ poppler-utils/pdftotext
 
 $(READY_TO_RUN): pyproject.toml scripts/make_venv.sh
 	@scripts/make_venv.sh "$(PYTHON)" .

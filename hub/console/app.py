@@ -25,6 +25,7 @@ from hub.console.limits import (
     CHART_WINDOWS_S,
     NAME_SIZE_MAX,
 )
+from hub.console.reports import report_route
 from hub.console.source import Warnings
 from hub.console.stream import EventStream
 from hub.console.texts import page_words, texts_in
@@ -49,8 +50,13 @@ LANGUAGE_COOKIE = "hinomi_lang"
 LANGUAGE_COOKIE_AGE_S = 365 * 86_400
 
 
-def create_app(feed: Feed, alerts: Warnings | None = None) -> Starlette:
-    """Return the page as an ASGI application that shows what the feed tells."""
+def create_app(
+    feed: Feed, alerts: Warnings | None = None, reports: Path | None = None
+) -> Starlette:
+    """Return the page as an ASGI application that shows what the feed tells.
+
+    reports: folder of the inspection reports; None: there are none.
+    """
     pages = _Pages(feed, alerts)
     return Starlette(
         routes=[
@@ -62,6 +68,7 @@ def create_app(feed: Feed, alerts: Warnings | None = None) -> Starlette:
             Route("/alerts/{identifier}.xml", pages.alert),
             Route("/healthz", pages.health),
             Route("/metrics", pages.metrics),
+            *([report_route(reports)] if reports else []),
             Mount("/static", StaticFiles(directory=STATIC), name="static"),
         ],
         middleware=[Middleware(_Headers), Middleware(GZipMiddleware, compresslevel=6)],
@@ -192,7 +199,8 @@ class _Headers:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update({**SECURITY_HEADERS, "cache-control": caching})
+                for name, value in {**SECURITY_HEADERS, "cache-control": caching}.items():
+                    headers.setdefault(name, value)  # a report brings its own policy
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

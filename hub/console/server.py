@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -30,6 +31,7 @@ async def serve(
     *,
     ready: asyncio.Future[int] | None = None,
     alerts: Warnings | None = None,
+    reports: Path | None = None,
 ) -> None:
     """Serve the page on host:port until `stop` is set; returns when all is closed.
 
@@ -42,7 +44,7 @@ async def serve(
     feed = Feed(source)
     server = _EmbeddedServer(
         uvicorn.Config(
-            create_app(feed, alerts),
+            create_app(feed, alerts, reports),
             http=_ImpatientProtocol,
             ws="none",
             lifespan="off",

@@ -61,6 +61,8 @@ class Source(Protocol):
                         "duplicates", "refused": {reason: count}},
              "store": {"bytes", "size_max", "frames", "failure": str, "" or missing if it writes,
                        "hours_to_full": float, None or missing while it does not fill},
+             "reports": [{"name", "bridge", "name_ja", "name_en", "utc_us", "drill": bool,
+                          "grade": 0..2}] or missing: inspection reports, the newest first,
              "alerts": [{"id", "utc_us", "level": "info" | "watch" | "warning" | "emergency",
                          "kind", "text_ja", "text_en", "drill": bool}]}
 

@@ -158,6 +158,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "viewers": ("このページを見ている画面", "Screens on this page"),
     # Alerts
     "alerts": ("最近の警報", "Recent alerts"),
+    "reports": ("橋りょう点検資料", "Bridge inspection reports"),
+    "report_grade_0": ("基準に達した場所なし", "no place has reached a limit"),
+    "report_grade_1": ("注意する場所あり", "some places deserve a look"),
+    "report_grade_2": ("はじめに見る場所あり", "some places need a look first"),
     "alerts_none": ("警報はありません。", "No alerts."),
     "level_info": ("情報", "Info"),
     "level_watch": ("注意", "Watch"),

@@ -66,7 +66,7 @@ QUIET_US = 600_000_000
 FAULT_US = 6 * 3_600_000_000  # not computable for so long is said
 TEXTS = {
     "peak": ("橋の加速度", "Acceleration of the bridge", "m/s²", 2),
-    "strain": ("橋のひずみ", "Strain of the bridge", "µm/m", 0),
+    "strain": ("橋のひずみ", "Strain of the bridge", "μm/m", 0),
     "weight": ("車両重量(推定)", "Vehicle weight, estimated", "t", 0),
     "frequency": ("橋の固有振動数の低下(温度補正後)", "Natural frequency lost, temperature "
                   "taken out", "%", 1),
@@ -74,7 +74,7 @@ TEXTS = {
                      "mm", 1),
 }  # fmt: skip
 GRADES = {"peak": (WATCH, MODE_NORMAL), "weight": (INFO, MODE_NORMAL)}
-VALUE_UNITS = {"m/s²": "m_s2", "µm/m": "um_m", "t": "t", "%": "percent", "mm": "mm"}
+VALUE_UNITS = {"m/s²": "m_s2", "μm/m": "um_m", "t": "t", "%": "percent", "mm": "mm"}
 
 
 def problems(tables: dict[str, Any], devices: set[str]) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ import {
   count,
   hasText,
   inLanguage,
+  language,
   momentText,
   shown,
   spanText,
@@ -32,6 +33,7 @@ export function drawStatus(status, elapsedMs, onChannel) {
   drawHub(status.hub);
   drawMode(status.mode, nowMs);
   drawAlerts(status.alerts, nowMs);
+  drawReports(status.reports || [], nowMs);
   drawUplinks(status.uplinks, elapsedMs);
   drawDevices(status.devices, elapsedMs, onChannel);
   drawIngest(status);
@@ -99,6 +101,30 @@ function makeAlert() {
   const body = element("p", "");
   const head = element("p", "alert-head", sign, level, " ", drill, " ", time);
   return { root: element("li", "", head, body), sign, level, drill, time, body };
+}
+
+// Inspection reports of bridges; each opens in the page's language.
+function drawReports(reports, nowMs) {
+  byId("reports-panel").hidden = reports.length === 0;
+  follow(byId("reports"), reports, (report) => report.name, makeReport, (parts, report) => {
+    setData(parts.root, "level", ["info", "watch", "warning"][report.grade]);
+    parts.drill.hidden = !report.drill;
+    parts.page.href = `/reports/${encodeURIComponent(report.name)}/${language}.html`;
+    parts.paper.href = `/reports/${encodeURIComponent(report.name)}/${language}.pdf`;
+    setText(parts.page, inLanguage(report, "name"));
+    setText(parts.time, momentText(report.utc_us / 1000, nowMs));
+    setText(parts.body, text(`report_grade_${report.grade}`));
+  });
+}
+
+function makeReport() {
+  const page = element("a", "");
+  const paper = element("a", "", "PDF");
+  const drill = element("span", "drill-tag", "訓練 / DRILL");
+  const time = element("time", "number");
+  const body = element("p", "");
+  const head = element("p", "alert-head", page, " ", paper, " ", drill, " ", time);
+  return { root: element("li", "", head, body), page, paper, drill, time, body };
 }
 
 // The longest backlog seen, so that the bar shows how much of it is left.
