@@ -223,6 +223,12 @@ class Archive:
         for device, frame in self._frames(None, kind):
             yield device, decode_record(_payload(device, frame))[5]
 
+    def timed_records(self, kind: int) -> Iterator[tuple[str, int, dict[str, Any]]]:
+        """Yield (sender, when on the sender's clock in us, fields) of such records."""
+        for device, frame in self._frames(None, kind):
+            record = decode_record(_payload(device, frame))
+            yield device, record[4], record[5]
+
     def utc_reader(self) -> UtcReader:
         """Return what tells the UTC of a reading, fed with all clock records."""
         reader = UtcReader()

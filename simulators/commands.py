@@ -62,9 +62,9 @@ def run(
     record: Record = None,
     folder: Folder = None,
 ) -> None:
-    """Play a scenario and judge it. / シナリオを実行する
+    """Play a scenario and judge it. / シナリオを実行して判定する
 
-    Example: hinomi sim run quake-flood --seconds 30 --report out.json
+    Example: hinomi sim run typhoon --report out.json
     """
     play(
         scenario,
@@ -87,7 +87,10 @@ def scenarios() -> None:
 
     for name in scenario_names():
         tables = read_scenario(name).tables["scenario"]
-        typer.echo(f"{name}  {tables['seconds']} s  {tables['title_en']} / {tables['title_ja']}")
+        length = f"{tables['seconds']} s"
+        if tables["pace"] == "virtual":
+            length = f"{tables['seconds'] / 86_400:g} days of virtual time"
+        typer.echo(f"{name}  {length}  {tables['title_en']} / {tables['title_ja']}")
 
 
 @app.command("platform")
@@ -190,6 +193,9 @@ def play(name: str, seconds: int | None, *, headless: bool, **options: Any) -> N
         _check_report(options["report"])
     seed = random.randrange(1_000_000) if options["seed"] is None else options["seed"]
     scenario = read_scenario(name, seconds)
+    if scenario.is_virtual:
+        _play_virtual(scenario, seed, options)
+        return
     try:
         run = Run(
             scenario, options["folder"] or default_folder(), seed=seed, record=options["record"]
@@ -211,6 +217,32 @@ def play(name: str, seconds: int | None, *, headless: bool, **options: Any) -> N
     if options["report"] is not None:
         _print(console, f"report / 報告: {options['report']}")
     _print(console, f"logs and stores of this run / 記録: {run.folder}")
+    _print(console, f"the same world again / 同じ条件で再実行: --seed {seed}")
+    if not result["ok"]:
+        raise typer.Exit(1)
+
+
+def _play_virtual(scenario: Any, seed: int, options: dict[str, Any]) -> None:
+    """Play it in virtual time; exit with 0 when `ok`, else 1."""
+    from rich.console import Console
+
+    from simulators.judge_screen import print_virtual_end, run_virtual
+    from simulators.signals.recording import RecordingError
+    from simulators.verdict import write_report
+
+    console = Console()
+    try:
+        result = run_virtual(scenario, seed=seed, record=options["record"], console=console)
+    except RecordingError as error:
+        raise UsageError(
+            str(error), "Give one file of a K-NET record, or CSV as --help says."
+        ) from None
+    result["seed"] = seed
+    if options["report"] is not None:
+        write_report(result, options["report"])
+    print_virtual_end(result, console)
+    if options["report"] is not None:
+        _print(console, f"report / 報告: {options['report']}")
     _print(console, f"the same world again / 同じ条件で再実行: --seed {seed}")
     if not result["ok"]:
         raise typer.Exit(1)

@@ -1,7 +1,6 @@
 """The programs of a run, each a process of its own, in the folder of the run: hub and platform."""
 
 import asyncio
-import hashlib
 import json
 import signal
 import socket
@@ -9,19 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from boards.profiles import read_device
-from hub import config as hub_config
 from protocols.cose import DeviceKeys
-from simulators.scenario import Placed
+from simulators import hub_files
+from simulators.scenario import Scenario
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 4.0
-# Kind of device -> its tables of hub.toml.
-WATCHES = {
-    "bridge": ("seismometer",),
-    "river": ("river",),
-    "slope": ("slope",),
-}
 KEEPALIVE_S = 2  # so that a run of a minute sees a dead line noticed
 CONSOLE_PORT_WISHED = 8080
 HUB_STARTS_MAX = 3  # another program may take a port between our look and the hub
@@ -42,9 +34,10 @@ class RunError(Exception):
 class Programs:
     """Starts and ends them. ports and paths are good once the program that has them is started."""
 
-    def __init__(self, folder: Path, rows: list[Placed], seed: int) -> None:
+    def __init__(self, folder: Path, scenario: Scenario, seed: int) -> None:
         self._folder = folder
-        self._rows = rows
+        self._scenario = scenario
+        self._rows = scenario.devices
         self._seed = seed
         self._hub: Process | None = None
         self._platform: Process | None = None
@@ -61,7 +54,7 @@ class Programs:
 
     def secret(self, name: str) -> bytes:
         """Return the secret of a device, the same for the same seed: nobody is protected by it."""
-        return hashlib.sha256(f"hinomi {self._seed} {name}".encode()).digest()
+        return hub_files.secret(self._seed, name)
 
     def make_folder(self) -> None:
         """Make the folder of the run; RunError where it cannot be, or holds a run already."""
@@ -110,6 +103,12 @@ class Programs:
         await self._ready(self._hub, "hub")
         self.hub_is_up = True
 
+    async def order(self, *words: str) -> bool:
+        """Run `hinomi hub WORDS` on the running hub; tell whether it was done."""
+        config = str(self._hub_folder / "hub.toml")
+        process = await self._spawn(["hinomi", "hub", *words, "--config", config], "orders.log")
+        return await asyncio.wait_for(process.wait(), START_TIMEOUT_S) == 0
+
     async def kill_hub(self) -> None:
         """Send it SIGKILL."""
         if self._hub is not None and self._hub.returncode is None:
@@ -146,35 +145,18 @@ class Programs:
 
     def _write_hub_toml(self, console_port: int, uplink_port: int) -> None:
         self.ingest_port = free_port(0)
-        (self._hub_folder / "hub.toml").unlink(missing_ok=True)
-        path = hub_config.init(
-            self._hub_folder,
-            {
-                ("ingest", "port"): self.ingest_port,
-                ("console", "port"): console_port,
-                ("uplink", "port"): uplink_port,
-                ("uplink", "version"): "3.1.1",  # the simulated platform's broker has no MQTT 5
-                ("uplink", "keepalive_s"): KEEPALIVE_S,
-            },
-        )
-        for row in self._rows:
-            for table in WATCHES.get(row.kind, ()):
-                hub_config.add_table(path, table, {"device": row.name})
+        values = {
+            ("ingest", "port"): self.ingest_port,
+            ("console", "port"): console_port,
+            ("uplink", "port"): uplink_port,
+            ("uplink", "version"): "3.1.1",  # the simulated platform's broker has no MQTT 5
+            ("uplink", "keepalive_s"): KEEPALIVE_S,
+        }
+        hub_files.write_settings(self._hub_folder, self._scenario, values)
 
     def _enroll_devices(self) -> None:
         (self._hub_folder / "hub.secret").write_text(self.secret(HUB).hex() + "\n")
-        for row in self._rows:
-            profile = read_device(row.profile)
-            number = row.name.rpartition("-")[2]
-            device = hub_config.Device(
-                row.name,
-                self.secret(row.name),
-                row.kind,
-                f"{profile['name_ja']} {number}",
-                f"{profile['name_en']} {number}",
-                any(sensor.get("personal") for sensor in profile["sensors"]),
-            )
-            hub_config.enroll(self._hub_folder / "devices.toml", device)
+        hub_files.enroll(self._hub_folder, self._rows, self._seed)
 
     async def _spawn(self, module: list[str], log_name: str) -> Process:
         # In a session of its own: Ctrl-C ends the run, and the run ends them.

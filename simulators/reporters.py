@@ -57,6 +57,17 @@ class Signal(Protocol):
     def sample(self, t_us: int) -> Any: ...
 
 
+class Stage:
+    """The level that a sensor above the water works out of the distance that it measures."""
+
+    def __init__(self, distance: Signal, height_mm: int) -> None:
+        self._distance = distance
+        self._height_m = height_mm / 1000
+
+    def sample(self, t_us: int) -> float:
+        return self._height_m - float(self._distance.sample(t_us))
+
+
 class Source(Protocol):
     """One sensor: the series of a stretch of world time, on a boot clock that began at boot_us."""
 
@@ -193,6 +204,7 @@ class Reporter:
         self.batches_count = 0
         self.readings_count = 0
         self._config = Config(make_config(place.profile, place.name, "00" * 32, host="-", port=1))
+        self.is_personal = any(row.personal for row in self._config.sensors)
         self._signals = signals
         self._records = records
         self._settings = settings
@@ -307,6 +319,8 @@ class Reporter:
         kind = DRIVERS.get(row.driver)
         if kind is None:
             return None
+        if "height_mm" in settings:
+            signal = Stage(signal, settings["height_mm"])
         source = SlowSource(row.name, kind, signal, dice)
         every_us = settings.get("every_ms", 0) * 1000
         source.spacing_us = every_us or (int(1e6 / kind.rate_hz) if kind.rate_hz else 0)

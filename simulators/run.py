@@ -23,9 +23,11 @@ from boards.profiles import make_config
 from simulators.archive import Archive
 from simulators.board import PowerLost
 from simulators.clock import SteadyClock
+from simulators.judge import judge as judge_findings
 from simulators.network import BLACKHOLE, Line
 from simulators.programs import CONSOLE_PORT_WISHED, KEEPALIVE_S, Programs, RunError
 from simulators.scenario import Event, Placed, Scenario
+from simulators.seen import Moments, seen
 from simulators.storage import PowerCut
 from simulators.town import Town
 from simulators.verdict import Verdict, judge, unknown_to_hub
@@ -69,7 +71,7 @@ class Run:
         self.view = View(title, float(scenario.seconds))
         self.devices: list[VirtualDevice] = []
         self.rows: list[Placed] = scenario.devices
-        self._programs = Programs(folder, self.rows, seed)
+        self._programs = Programs(folder, scenario, seed)
         self.archive_folder = self._programs.archive_folder
         self._line: Line | None = None
         self._archive: Archive | None = None
@@ -81,6 +83,7 @@ class Run:
         self._is_connection_due = True  # until something has arrived through it
         self._accepted_count = 0
         self._is_mended = False
+        self._moments = Moments()
 
     @property
     def hub_is_up(self) -> bool:
@@ -152,6 +155,7 @@ class Run:
         next_poll_us = 0
         while (now_us := self._clock.now_us()) < end_us:
             self.view.elapsed_s = now_us / 1e6
+            self._moments.note(self.view.elapsed_s)
             while events and events[0].at_us <= now_us:
                 await self._do(events.popleft())
             if now_us >= next_poll_us:
@@ -183,6 +187,12 @@ class Run:
             if self.view.line_is_up:
                 await self._expect_resent()
             await self._programs.start_hub()
+        elif event.action == "start_drill":
+            if not await self._programs.order("drill", "start", "--reason", "scenario"):
+                raise RunError("The hub refuses a drill", f"Read {self.folder}/orders.log.")
+        elif event.action == "stop_drill":
+            if not await self._programs.order("drill", "stop"):
+                self.say("the drill was over before / 訓練は既に終わっていました")
         elif event.action == "power_cut" and device is not None:
             device.power_cut()
         elif event.action == "power_on" and device is not None:
@@ -301,6 +311,9 @@ class Run:
         )
         verdict.resendable, verdict.is_mended = self._resendable, self._is_mended
         verdict.stalled_ms = self._clock.stalled_us // 1000
+        names = [row.name for row in self.rows]
+        raised = seen(self._archive, self._moments, names)
+        verdict.judgement = judge_findings(self.scenario.demands, raised, self.scenario.seconds)
         return verdict
 
     async def _end(self) -> None:

@@ -9,6 +9,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from simulators import judge
+from simulators.judge_screen import judgement_table
 from simulators.run import Run
 
 LOG_LINES_MIN = 8  # a lower terminal shows the devices as words, not as a table
@@ -195,6 +197,9 @@ def _newest(row: dict[str, Any]) -> str:
 def print_end(console: Console, report: dict[str, Any]) -> None:
     """Print the table at the end of a run and, where it failed, why."""
     console.print(result_table(report))
+    judgement = report["judgement"]
+    if judgement and (judgement["expected"] or judgement["false_alarms"]):
+        console.print(judgement_table(judgement))
     for reason in failures(report):
         console.print(f"FAILED / 失敗: {reason}", style="bold red", soft_wrap=True)
 
@@ -215,7 +220,9 @@ def failures(report: dict[str, Any]) -> list[str]:
             f"the platform refused frames / 基盤が拒否: {report['refused_by_platform']}",
         ),
     ]
-    return [text for is_so, text in reasons if is_so]
+    judgement = report.get("judgement")
+    why = judge.reasons(judgement) if judgement else []
+    return [text for is_so, text in reasons if is_so] + why
 
 
 def result_table(report: dict[str, Any]) -> Table:

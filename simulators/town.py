@@ -111,12 +111,16 @@ class Town:
         """Return somebody's day: written, and where nothing is written by lot, out and about."""
         scenario = self._scenario
         seed = f"{self._seed} {device.name}"
-        away = scenario.spans("home", "away")
+        is_written = scenario.tables["home"]["device"] in ("", device.name)
+        away, fallen, doors, presses = (
+            (scenario.spans("home", "away"), scenario.spans("home", "fallen"),
+             scenario.times("home", "door_at_s"), scenario.times("home", "button_at_s"))
+            if is_written else ([], [], [], [])
+        )  # fmt: skip
         if scenario.is_virtual:
             offset_us = scenario.day_offset_us()
             away += outings(seed=seed, end_us=self._end_us, day_offset_us=offset_us)
-        fallen = scenario.spans("home", "fallen")
-        doors = sorted({*scenario.times("home", "door_at_s"), *(at for one in away for at in one)})
+        doors = sorted({*doors, *(at for one in away for at in one)})
         opened = [
             at_us for at_us in doors if not any(one <= at_us < until for one, until in fallen)
         ]
@@ -125,7 +129,7 @@ class Town:
                 seed=seed, day_offset_us=scenario.day_offset_us(), still=[*away, *fallen]
             ),
             "door": Held(at_us=opened, hold_us=DOOR_OPEN_US if away else 3_000_000),
-            "button": Held(at_us=scenario.times("home", "button_at_s")),
+            "button": Held(at_us=presses),
         }
 
 

@@ -67,6 +67,7 @@ class Verdict:
     resendable: int = 0
     is_mended: bool = True
     details: dict[str, list[Any]] = field(default_factory=dict)
+    judgement: dict[str, Any] | None = None  # of simulators.judge: what the rules should have said
     stalled_ms: int = 0  # how long this machine was too slow for the simulated boards
 
     def report(self) -> dict[str, Any]:
@@ -80,6 +81,7 @@ class Verdict:
         duplicates = archived_twice + max(0, self.redelivered - self.resendable)
         is_left = bool(stored) and self.is_mended
         is_ok = bool(self.sent) and not (lost or duplicates or is_left or self.refused)
+        is_judged_ok = self.judgement is None or self.judgement["ok"]
         accepted = self.sent & (self.in_hub | self.platform.keys() | self.evicted_by_hub)
         return {
             "scenario": self.scenario,
@@ -103,13 +105,15 @@ class Verdict:
                 "p50": percentile(self.latencies_ms, 50),
                 "p99": percentile(self.latencies_ms, 99),
             },
-            "ok": is_ok,
+            "ok": is_ok and is_judged_ok,
+            "pace": "real",
             "in_flash": len(stored & self.in_flash),
             "redelivered": self.redelivered,
             "resendable": self.resendable,
             "refused_by_platform": self.refused,
             "is_mended": self.is_mended,
             "machine_stalled_ms": self.stalled_ms,
+            "judgement": self.judgement,
             "details": self.details,
         }
 

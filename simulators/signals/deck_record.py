@@ -19,6 +19,7 @@ Array = npt.NDArray[np.float64]
 
 RATE_HZ = 100
 FREQUENCY_PER_K = -0.0015
+DAMPING = 0.02  # of small trembling; the bridge's own is that of strong shaking
 SENSOR_NOISE_M_S2 = 0.0017  # ADXL355: 22.5 ug per root Hz over 50 Hz
 SIDE_SHARE = 0.5  # how strong the sideways mode is
 PIECES_KEPT = 4
@@ -60,9 +61,7 @@ class DeckRecords:
         made = []
         for mode_hz in (*(bending_hz * n**2 for n in range(1, BENDING_MODES + 1)), sideways_hz):
             force = dice.standard_normal(len(axis_hz)) + 1j * dice.standard_normal(len(axis_hz))
-            answer = axis_hz**2 / (
-                mode_hz**2 - axis_hz**2 + 2j * bridge.damping * mode_hz * axis_hz
-            )
+            answer = axis_hz**2 / (mode_hz**2 - axis_hz**2 + 2j * DAMPING * mode_hz * axis_hz)
             # What lies far above the mode is not stirred by wind and wheels.
             answer[axis_hz > 3 * mode_hz] = 0
             wave = np.fft.irfft(force * answer, self._size)
