@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from hub import config as configuration
 from hub.alerts import outbox
@@ -49,21 +47,24 @@ def list_alerts(
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
         return
-    table = Table("no.", "state", "level", "kind", "since", "acknowledged", "delivered", "text")
     for one in found:
-        table.add_row(*_cells(one))
-    Console().print(table)
+        typer.echo("\n".join(_lines(one)))
+    typer.echo(f"{len(found)} events")
 
 
-def _cells(event: dict[str, Any]) -> list[str]:
-    drill = "訓練 " if event["drill"] else ""
+def _lines(event: dict[str, Any]) -> list[str]:
     kind = kind_of(event["kind"])
-    seen = event["acknowledged_by"] or ("未確認 / nobody" if kind.needs_ack else "-")
+    seen = event["acknowledged_by"] or ("未確認 / nobody yet" if kind.needs_ack else "-")
     done = sum(one["state"] == outbox.DONE for one in event["deliveries"])
-    return [str(event["id"]), drill + event["state"], LEVEL_NAMES[event["level"]],
-            f"{kind.event_ja} / {kind.event_en}", jst(event["started_utc_us"]), seen,
-            f"{done}/{len(event['deliveries'])}", f"{event['text_ja']} / {event['text_en']}",
-            ]  # fmt: skip
+    drill = "訓練 drill " if event["drill"] else ""
+    head = (f"{event['id']}", drill + event["state"], LEVEL_NAMES[event["level"]],
+            jst(event["started_utc_us"]), f"確認 ack: {seen}",
+            f"送信 sent: {done}/{len(event['deliveries'])}")  # fmt: skip
+    return [
+        "  ".join(head),
+        f"    {kind.event_ja}: {event['text_ja']}",
+        f"    {kind.event_en}: {event['text_en']}",
+    ]
 
 
 @alerts.command(epilog="Example: hinomi hub alerts ack 12 --by Sato")
