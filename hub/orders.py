@@ -112,8 +112,8 @@ class Orders:
         self.sent_count += 1
 
         def answered(device: str, fields: dict[str, Any]) -> None:
-            if one.peer is peer:
-                self._answered((device, name), one, wanted, fields)
+            # Of an older session: `one` is then nobody's any more.
+            self._answered((device, name), one, wanted, fields)
 
         peer.command(_CODES[name], arguments, answered)
 
