@@ -153,5 +153,6 @@ from hub import (  # noqa: E402
     mode_commands,  # noqa: F401
     operation_commands,  # noqa: F401
     people_commands,  # noqa: F401
+    report_commands,  # noqa: F401
     update_commands,  # noqa: F401
 )

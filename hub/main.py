@@ -28,6 +28,7 @@ from hub.platform_orders import PlatformOrders
 from hub.platform_orders import listen as listen_for_orders
 from hub.pulse import Pulse
 from hub.relay.mqtt import MqttUplink
+from hub.report.handlers import handlers as report_handlers
 from hub.report.inspections import Inspections
 from hub.rollout import Limits
 from hub.room import Room, needed_by, watermarks
@@ -130,6 +131,7 @@ class Hub:
         self.admin.handlers |= mode_handlers(self.watch)
         self.watch.on_change.append(self._mode_changed)
         self.inspections.attend(self.watch, self.clock)
+        self.admin.handlers |= report_handlers(self.inspections, self.inspections.rule)
         self.office.cases = self.alerts.personal_events
         self.room.old = self.office.old
         self.room.personal = frozenset(

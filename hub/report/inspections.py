@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hub.clock import Clock
+from hub.clock import Clock, HostClock
 from hub.modes import Change
 from hub.rules.bridge import BridgeRule
 from hub.rules.finding import INFO, Finding
@@ -40,7 +40,7 @@ GRADES_TEXTS = (
 )
 
 
-class _Event(NamedTuple):
+class Event(NamedTuple):
     """cause: Japanese, English."""
 
     at_us: int
@@ -61,26 +61,30 @@ class Inspections:
         hub: str,
         utc_us: Callable[[int], int],
     ) -> None:
-        self._rule = rule
+        self.rule = rule
         self.folder = data / FOLDER
         self._store = data / "hub.sqlite"
         self._settings = settings
         self._hub = hub
-        self._utc_us = utc_us
+        self.utc_us = utc_us
         self._found: Callable[[Finding], None] = lambda finding: None
+        self._is_drill: Callable[[], bool] = lambda: False
+        self._clock: Clock = HostClock()
         self._delay_us = settings["delay_s"] * 1_000_000
-        self._event: _Event | None = None
+        self._event: Event | None = None
         self._shakes = False
         self._dues_us: list[int] = []
         self._waiting: deque[dict[str, Any]] = deque()
         self._running: tuple[subprocess.Popen[bytes], dict[str, Any], int] | None = None
         self.made_count = 0
         self.failed_count = 0
-        self._listed = _summaries(self.folder)
+        self._listed = summaries(self.folder)
 
     def attend(self, watch: Watch, clock: Clock) -> None:
         """Hear what the watch finds, and say there what was made."""
         self._found = watch.find
+        self._clock = clock
+        self._is_drill = lambda: watch.modes.drill
         watch.on_finding.append(lambda one, drill: self.heard(one, drill, clock.now_us()))
         watch.on_change.append(lambda change: self.changed(change, clock.now_us()))
 
@@ -102,8 +106,8 @@ class Inspections:
             self._begin(change.texts, change.drill, now_us)
 
     def _begin(self, cause: tuple[str, str], drill: bool, now_us: int) -> None:
-        if self._rule.nodes and not self._dues_us:
-            self._event = _Event(now_us, self._utc_us(now_us), cause, drill)
+        if self.rule.nodes and not self._dues_us:
+            self._event = Event(now_us, self.utc_us(now_us), cause, drill)
             self._dues_us = [now_us + self._delay_us]
 
     def _calmed(self, now_us: int) -> None:
@@ -118,21 +122,29 @@ class Inspections:
 
     def tick(self, now_us: int) -> None:
         """Do what is due: order reports, look after the process that makes one."""
-        if any(now_us >= due_us for due_us in self._dues_us):
+        if self._event and any(now_us >= due_us for due_us in self._dues_us):
             self._dues_us = [due_us for due_us in self._dues_us if now_us < due_us]
-            for bridge in self._rule.bridges():
-                self.order(bridge)
+            for bridge in self.rule.bridges():
+                self.order(bridge, self._event)
         if self._running is not None:
             self._look_after(now_us)
         if self._running is None and self._waiting:
             self._start(self._waiting.popleft(), now_us)
 
-    def order(self, bridge: str) -> None:
-        """Ask for a report on the newest event; WAITING_MAX wait at most, more are counted."""
-        event = self._event
-        if len(self._waiting) >= WAITING_MAX or event is None:
+    def ask(self, bridges: list[str], ago_us: int) -> list[str]:
+        """Order reports on what was so long ago, for a person; return their names."""
+        now_us = self._clock.now_us()
+        at_us = now_us - ago_us
+        cause = ("操作員の指示", "by an operator")
+        event = Event(at_us, self.utc_us(at_us), cause, self._is_drill())
+        return [self.order(bridge, event) for bridge in bridges]
+
+    def order(self, bridge: str, event: Event) -> str:
+        """Ask for a report; return its name. WAITING_MAX wait at most, more are counted."""
+        name = report_name(event.utc_us, bridge)
+        if len(self._waiting) >= WAITING_MAX:
             self.failed_count += 1
-            return
+            return name
         self._waiting.append({
             "hub": self._hub,
             "bridge": bridge,
@@ -142,14 +154,15 @@ class Inspections:
             "cause_en": event.cause[1],
             "event_us": event.at_us,
             "event_utc_us": event.utc_us,
-            "folder": str(self.folder / report_name(event.utc_us, bridge)),
+            "folder": str(self.folder / name),
         })  # fmt: skip
+        return name
 
     def _start(self, request: dict[str, Any], now_us: int) -> None:
-        devices = self._rule.bridges()[request["bridge"]]
-        request["made_utc_us"] = self._utc_us(now_us)
+        devices = self.rule.bridges()[request["bridge"]]
+        request["made_utc_us"] = self.utc_us(now_us)
         request["until_s"] = (now_us - request["event_us"]) / 1e6
-        request["nodes"] = {device: self._rule.facts(device, now_us) for device in devices}
+        request["nodes"] = {device: self.rule.facts(device, now_us) for device in devices}
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / ".request.json"
         path.write_text(json.dumps(request, ensure_ascii=False), encoding="utf-8")
@@ -175,7 +188,7 @@ class Inspections:
                         process.returncode)  # fmt: skip
             return
         self.made_count += 1
-        self._listed = _summaries(self.folder)
+        self._listed = summaries(self.folder)
         for one in self._listed[self._settings["keep_count"] :]:
             shutil.rmtree(self.folder / one["name"], ignore_errors=True)
         del self._listed[self._settings["keep_count"] :]
@@ -211,7 +224,7 @@ def _finding(summary: dict[str, Any], event_us: int) -> Finding:
     )  # fmt: skip
 
 
-def _summaries(folder: Path) -> list[dict[str, Any]]:
+def summaries(folder: Path) -> list[dict[str, Any]]:
     """Return all reports, the newest first."""
     if not folder.is_dir():
         return []
