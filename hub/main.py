@@ -73,12 +73,7 @@ class Hub:
         self.timing = Timing(config.id, self.clock, self.store, self.sender)
         self.live = Live(config.devices, self.timing.clocks, self.timing.time)
         self.watch = Watch(
-            config,
-            self.store,
-            self.sender,
-            clock=self.clock,
-            timing=self.timing,
-            live=self.live,
+            config, self.store, self.sender, clock=self.clock, timing=self.timing, live=self.live
         )
         self.audit = Audit(self.store, self.sender, self.clock)
         self.ingest = Ingest(
@@ -104,13 +99,8 @@ class Hub:
         ]
         over = next(one for one in self.watch.rules if isinstance(one, WatchOverRule))
         self.office = Office(config, self.store, over, clock=self.clock)
-        self.pulse = Pulse(
-            self.watch.vitals,
-            self.store,
-            self.timing.clocks,
-            clock=self.clock,
-            devices=config.devices,
-        )
+        vitals, clocks = self.watch.vitals, self.timing.clocks
+        self.pulse = Pulse(vitals, self.store, clocks, clock=self.clock, devices=config.devices)
         self.inspections = Inspections(
             next(one for one in self.watch.rules if isinstance(one, BridgeRule)),
             config.data,
