@@ -127,7 +127,9 @@ def test_the_end_of_the_last_event_silences_it() -> None:
         ("", "emergency", "nobody knows it", EMERGENCY, False),
     ],
 )
-def test_what_it_sounds_for(kinds: str, level: str, kind: str, found: int, sounds: bool) -> None:
+def test_what_it_sounds_for(
+    kinds: str, level: str, *, kind: str, found: int, sounds: bool
+) -> None:
     sirens = Sirens([row("a", kinds=kinds, level=level)], lambda *_: True)
     assert sirens.wants(kind, found) == ([0] if sounds else [])
 
