@@ -52,7 +52,7 @@ SENSOR_ROWS = (
     ("encoding", ["packed", "plain"], "packed", '"packed" or "plain"'),
     ("trigger", "table", ABSENT, "a table with peak_raw and hold_ms"),
     ("detector", "table", ABSENT, "a table with sta_ms, lta_ms and so on"),
-    ("own_rule", "table", ABSENT, "a table with above_raw or below_raw, and mode or output"),
+    ("own_rule", "table", ABSENT, "a table with above_milli or below_milli, and mode or output"),
 )
 OUTPUT_ROWS = (
     ("name", "text", REQUIRED, "1 to 32 bytes, another name for each output"),
@@ -63,8 +63,8 @@ OUTPUT_ROWS = (
 )
 # Only while no hub is heard; of the sensor's first channel.
 OWN_RULE_ROWS = (
-    ("above_raw", (-NUMBER_MAX, NUMBER_MAX), ABSENT, "raw units of the sensor: more is a case"),
-    ("below_raw", (-NUMBER_MAX, NUMBER_MAX), ABSENT, "raw units of the sensor: less is a case"),
+    ("above_milli", (-NUMBER_MAX, NUMBER_MAX), ABSENT, "thousandths of its unit: more is a case"),
+    ("below_milli", (-NUMBER_MAX, NUMBER_MAX), ABSENT, "thousandths of its unit: less is a case"),
     ("mode", ["normal", "watch", "disaster"], "disaster", "the mode that the sensors follow"),
     ("output", "text", "", "empty, or the name of an output that sounds"),
     ("hold_ms", (1000, 86_400_000), 600_000, "1000 to 86400000: so long after the case is over"),
@@ -139,15 +139,15 @@ class OwnRuleRow:
     """What a sensor's value means while no hub is heard. mode: 0 to 2."""
 
     def __init__(self, row: "dict[str, Any]") -> None:
-        self._above = row.get("above_raw", NUMBER_MAX)
-        self._below = row.get("below_raw", -NUMBER_MAX)
+        self._above = row.get("above_milli", NUMBER_MAX)
+        self._below = row.get("below_milli", -NUMBER_MAX)
         self.mode: int = MODE_NAMES.index(row["mode"])
         self.output: str = row["output"]
         self.hold_ms: int = row["hold_ms"]
 
-    def is_passed(self, raw: int) -> bool:
-        """Tell whether a value is a case."""
-        return raw > self._above or raw < self._below
+    def is_passed(self, milli: int) -> bool:
+        """Tell whether a value, in thousandths of its unit, is a case."""
+        return milli > self._above or milli < self._below
 
 
 class Config:
@@ -252,8 +252,8 @@ def _sensor(table: "Any", where: str) -> SensorRow:
         sensor.detector = _detector(row["detector"], sensor, where + "detector")
     if "own_rule" in row:
         sensor.own_rule = OwnRuleRow(checked(row["own_rule"], OWN_RULE_ROWS, where + "own_rule."))
-        if not {"above_raw", "below_raw"} & set(row["own_rule"]):
-            raise ConfigError(where + "own_rule", "has no threshold", "above_raw, below_raw")
+        if not {"above_milli", "below_milli"} & set(row["own_rule"]):
+            raise ConfigError(where + "own_rule", "has no threshold", "above_milli, below_milli")
     return sensor
 
 

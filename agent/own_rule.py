@@ -47,7 +47,7 @@ class OwnRule:
             return
         for at in range(len(self._rows)):
             sensor, row = self._rows[at]
-            value = sensor.newest()
+            value = sensor.newest_milli()
             if value is not None:
                 self._judge(at, row.is_passed(value), now_us)
             elif self._until_us[at] >= 0:

@@ -41,6 +41,7 @@ SERIES_WAITING_MAX = const(12)
 DETECT_POLL_US_MAX = const(500_000)
 # However long the ground shakes: the averages have met long before.
 EVENT_US_MAX = const(300_000_000)
+_MILLI_PLACES = const(3)
 RETRY_US_MIN = const(1_000_000)
 RETRY_US_MAX = const(64_000_000)
 # A sensor that stays broken is named lost once a minute, not at every report.
@@ -346,9 +347,17 @@ class Sensor:
         """Return what its value means while no hub is heard."""
         return self._row.own_rule
 
-    def newest(self) -> "int | None":
-        """Return the newest raw value of the first channel; None without one, or at a fault."""
-        return self._ring.newest(0) if self._driver is not None and self._works else None
+    def newest_milli(self) -> "int | None":
+        """Return the first channel's newest value in thousandths of its unit, rounded down.
+
+        None without one, or at a fault.
+        """
+        raw = self._ring.newest(0) if self._driver is not None and self._works else None
+        if raw is None:
+            return None
+        exponent, multiplier = self._scales[0][1]
+        power = exponent + _MILLI_PLACES
+        return int(raw * multiplier * 10**power if power >= 0 else raw * multiplier // 10**-power)
 
     def has_readings(self) -> bool:
         """Tell whether take_series() has something to give."""

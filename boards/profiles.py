@@ -1,8 +1,9 @@
 """Reads the profiles of this folder and makes a device's config.json of one.
 
 A device profile has: profile, kind (bridge, river, slope, home), name_ja, name_en, board (a file
-of boards/boards), the sensors and the policy as the agent's config.json has them, `names` (sensor
--> ja, en) and `demo`: what to lay over it so that a demonstration need not wait for real rivers.
+of boards/boards), the sensors, the policy and, where it needs them, outputs and alone_after_ms as
+the agent's config.json has them, `names` (sensor -> ja, en) and `demo`: what to lay over it so
+that a demonstration need not wait for real rivers.
 """
 
 import tomllib
@@ -44,7 +45,9 @@ def make_config(
     table = read_device(profile)
     if demo:
         table = _laid_over(table, table.get("demo", {}))
+    beside = {key: table[key] for key in ("outputs", "alone_after_ms") if key in table}
     return {
+        **beside,
         "device": device,
         "secret": secret_hex,
         "profile": profile,

@@ -21,7 +21,7 @@ def handlers(watch: Watch) -> dict[str, Handler]:
     def set_mode(fields: dict[str, Any], actor: str) -> dict[str, Any]:
         mode, hours = _mode(fields), _number(fields, "hours", 0, HOURS_MAX)
         texts = _texts(fields, ("操作員の指示", "by an operator"))
-        watch.set_mode(mode, False, _named(fields, actor), texts, int(hours * 3600))
+        watch.set_mode(mode, False, _named(fields, actor), texts, hold_s=int(hours * 3600))
         return watch.mode_snapshot()
 
     def start(fields: dict[str, Any], actor: str) -> dict[str, Any]:

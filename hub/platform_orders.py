@@ -41,8 +41,8 @@ WAITING_MAX = 8
 HOLD_S_MAX = 604800
 REASON_SIZE_MAX = 400
 
-# (mode, drill, actor, (reason_ja, reason_en), hold_s)
-SetMode = Callable[[int, bool, str, tuple[str, str], int], None]
+# (mode, drill, actor, (reason_ja, reason_en), hold_s=)
+SetMode = Callable[..., None]
 
 
 class PlatformOrders:
@@ -97,7 +97,8 @@ class PlatformOrders:
             return RESULT_FAILED, "mode takes [mode, drill, hold_s, reason_ja, reason_en]"
         mode, drill, hold_s, *reasons = wanted
         try:
-            self._set_mode(mode, drill, f"platform:{self.name}", (reasons[0], reasons[1]), hold_s)
+            actor, texts = f"platform:{self.name}", (reasons[0], reasons[1])
+            self._set_mode(mode, drill, actor, texts, hold_s=hold_s)
         except Exception as error:
             if not hasattr(error, "remedy"):
                 raise

@@ -19,6 +19,10 @@ def render(state: dict[str, Any], console: Console | None = None) -> None:
     style = MODE_STYLES[mode["mode"]]
     drill = " DRILL" if mode["drill"] else ""
     out.print(f"mode [{style}]{mode['mode']}{drill}[/] {mode['actor']} {mode['reason']}")
+    late = mode["unconfirmed"]["counts"]
+    if late["refused"] or late["waiting"]:
+        words = f"{late['refused']} refuse, {late['waiting']} have not answered"
+        out.print(f"[bold yellow]devices not in this mode or policy: {words}[/]")
     out.print(devices_table(state["devices"]))
     out.print(uplinks_table(state["uplinks"]))
     ingest = state["ingest"]

@@ -215,7 +215,7 @@ class Watch:
     # Mode
 
     def set_mode(
-        self, mode: int, drill: bool, actor: str, reason: str | Texts, hold_s: int = 0
+        self, mode: int, drill: bool, actor: str, reason: str | Texts, *, hold_s: int = 0
     ) -> None:
         """Set the mode by a person or a platform; ModeError where it cannot be.
 

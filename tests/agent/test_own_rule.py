@@ -21,12 +21,12 @@ S = 1_000_000
 ALONE_S = 60
 SIREN = {"name": "siren", "pin": 9, "hold_ms_max": 30_000}
 # The probe's value is the time in s: a river that rises for ever.
-GAUGE = dict(SOIL, own_rule={"above_raw": 99, "mode": "watch", "hold_ms": 20_000})
+GAUGE = dict(SOIL, own_rule={"above_milli": 99_000, "mode": "watch", "hold_ms": 20_000})
 WIRE = dict(
     BUTTON,
     name="wire",
     personal=False,
-    own_rule={"above_raw": 0, "output": "siren", "hold_ms": 10_000},
+    own_rule={"above_milli": 500, "output": "siren", "hold_ms": 10_000},
 )
 NORMAL = {"soil": {"every_ms": 10_000, "report_ms": 10_000}}
 WATCH = {"soil": {"every_ms": 1000, "report_ms": 2000}}
@@ -195,3 +195,16 @@ def test_a_configuration_of_outputs_and_own_rules_that_is_wrong_is_named() -> No
         except ConfigError as error:
             found = error.key
         assert found == key
+
+
+def test_a_threshold_means_the_same_whatever_scale_the_driver_sends() -> None:
+    device = core([GAUGE])
+    device.run(95 * S)
+    sensor = device.sensors[0]
+    assert sensor.newest_milli() == 90_000
+    for scale, milli in (((-3, 1), 90), ((-2, 1), 900), ((0, -2), -180_000), ((-5, 25), 22)):
+        sensor._scales = (("m", scale),)
+        assert sensor.newest_milli() == milli
+    device.board.faults.add("soil")
+    device.run(101 * S)
+    assert sensor.newest_milli() is None

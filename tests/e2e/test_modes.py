@@ -40,7 +40,7 @@ def river(port: int) -> VirtualDevice:
     config = make_config("river-gauge", "river-1", secret, host="127.0.0.1", port=port)
     config["policy"] = {"normal": {"level": {"every_ms": 60_000, "report_ms": 60_000}}}
     config["outputs"] = [{"name": "siren", "pin": SIREN_PIN, "hold_ms_max": 5000}]
-    rule = {"above_raw": 1000, "mode": "disaster", "output": "siren", "hold_ms": 2000}
+    rule = {"above_milli": 1000, "mode": "disaster", "output": "siren", "hold_ms": 2000}
     config["sensors"][0].update(own_rule=rule, window_ms=0)
     return VirtualDevice(config, {"level": Constant(3.2)}, RunningClock())
 

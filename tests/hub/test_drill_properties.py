@@ -112,7 +112,7 @@ class Town:
             elif name == "find":
                 watch.find(finding(REAL, *action[1:]))
             elif name == "set":
-                watch.set_mode(action[1], False, "person:x", REAL, action[2])
+                watch.set_mode(action[1], False, "person:x", REAL, hold_s=action[2])
         except ModeError:
             pass
         if name == "wait":

@@ -50,10 +50,10 @@ class Bench:
         )
         self.challenge = self.state(self.orders.connected())[1]
 
-    def _set_mode(self, *wanted: Any) -> None:
+    def _set_mode(self, *wanted: Any, hold_s: int) -> None:
         if self.error is not None:
             raise self.error
-        self.set.append(wanted)
+        self.set.append((*wanted, hold_s))
 
     def state(self, frame: bytes | None) -> tuple[Any, ...]:
         """Return the fields of a state that the hub sealed."""
