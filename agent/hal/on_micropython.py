@@ -38,6 +38,7 @@ _I2C_TIMEOUT_US = const(50_000)
 _UART_BUFFER_SIZE = const(512)
 _DUTY_HALF = const(32_768)
 _WATCHDOG_MS = const(8000)  # the RP2040's longest is 8388
+_LONG_STEP_MS = const(500_000)  # less than half a round of the ticks of 1 us
 _LONG_MS = const(60_000)  # longer than any contact bounces
 _TIMEOUT_ERRNOS = (ETIMEDOUT, 116)  # 116: as ESP-IDF's C library numbers it
 _FLASH_DEFAULT = {"kind": "file", "path": "/log.bin", "sectors": 128}
@@ -51,17 +52,31 @@ _RESET_CAUSES = (
 
 
 class Clock:
-    """Boot clock. Somebody must look at least every 8 minutes: the ticks below wrap in 17.9."""
+    """Boot clock, of ticks of 1 us that wrap in 17.9 minutes (30 bits).
+
+    Whole rounds that nobody saw are told by the ticks of 1 ms, which wrap in 12 days: only half
+    of that may pass between two looks.
+    """
 
     def __init__(self) -> None:
         self._ticks = time.ticks_us()
+        self._ticks_ms = time.ticks_ms()
+        self._round_us = time.ticks_add(0, -1) + 1
         self._now_us = 0
 
     def now_us(self) -> int:
         """Return the microseconds since boot."""
         ticks = time.ticks_us()
-        self._now_us += time.ticks_diff(ticks, self._ticks)
+        ticks_ms = time.ticks_ms()
+        step_us = time.ticks_diff(ticks, self._ticks)
+        step_ms = time.ticks_diff(ticks_ms, self._ticks_ms)
+        if step_ms >= _LONG_STEP_MS:
+            # Both have seen the same time pass, but for whole rounds and some ms.
+            missed_us = step_ms * 1000 - step_us + self._round_us // 2
+            step_us += missed_us // self._round_us * self._round_us
+        self._now_us += step_us
         self._ticks = ticks
+        self._ticks_ms = ticks_ms
         return self._now_us
 
     def sleep_us(self, duration_us: int) -> None:

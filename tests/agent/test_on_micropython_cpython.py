@@ -49,6 +49,15 @@ def test_clock_starts_at_0_and_runs_on_through_every_wrap_of_the_ticks(
         assert world.ask("board.clock.now_us()") == step * 500_000_000
 
 
+def test_clock_bears_to_be_looked_at_rarely(interpreter: Interpreter) -> None:
+    world = World(interpreter)
+    assert world.ask("board.clock.now_us()") == 0
+    for step_us in (536_870_911, 536_870_912, 600_000_000, 1 << 30, 3 * HOUR_US + 7, 70 * HOUR_US):
+        before_us = world.ask("board.clock.now_us()")
+        world.clock.advance(step_us)
+        assert world.ask("board.clock.now_us()") == before_us + step_us  # type: ignore[operator]
+
+
 def test_sleep_is_that_long(interpreter: Interpreter) -> None:
     world = World(interpreter)
     world.ask("board.clock.sleep_us(1234)")

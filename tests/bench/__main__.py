@@ -11,7 +11,7 @@ from tests.real_parts import REPOSITORY
 # Part -> the modules that measure it, in this order.
 PARTS = {
     "wire": ("wire",),
-    "agent": ("agent_flash", "agent_board"),
+    "agent": ("agent_flash", "agent_board", "clock"),
     "hub": ("hub_speed", "hub_growth"),
 }
 
