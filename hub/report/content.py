@@ -75,7 +75,7 @@ def blocks(request: dict[str, Any], results: list[NodeResult], language: str) ->
     text = word("verdict_first", language, count) if count else word("verdict_none", language)
     found += [Line(text), _ranking(results, language)]
     for one in results:
-        found += _node(one, language)
+        found += _node(one, language, (-BEFORE_S, request["until_s"]))
     found.append(Heading(word("notes", language)))
     for key in ("note_people", "note_first", "note_temperature"):
         found.append(Line(word(key, language)))
@@ -96,11 +96,11 @@ def _ranking(results: list[NodeResult], language: str) -> Grid:
         cells = [str(rank), _place(one, language), look]
         cells += [_value(one, name, language) for name in QUANTITIES]
         rows.append([*cells, _sensors(one.faults, language)])
-    widths = [0.07, 0.19, 0.1, 0.12, 0.12, 0.12, 0.12, 0.16]
+    widths = [0.065, 0.155, 0.085, 0.135, 0.135, 0.135, 0.135, 0.155]
     return Grid(head, rows, widths, [grade(one) for one in results])
 
 
-def _node(result: NodeResult, language: str) -> list[Block]:
+def _node(result: NodeResult, language: str, span: tuple[float, float]) -> list[Block]:
     found: list[Block] = [Heading(f"{_place(result, language)} ({result.device})", 3)]
     head = [word("quantity", language), word("measured", language), word("limit", language)]
     rows = []
@@ -116,10 +116,10 @@ def _node(result: NodeResult, language: str) -> list[Block]:
     if result.facts["cycles"]:
         damage = result.facts["damage"]
         found.append(Line(word("fatigue", language, result.row["fatigue_class"], damage)))
-    return found + list(_pictures(result, language))
+    return found + list(_pictures(result, language, span))
 
 
-def _pictures(result: NodeResult, language: str) -> list[Picture]:
+def _pictures(result: NodeResult, language: str, span: tuple[float, float]) -> list[Picture]:
     row, found = result.row, []
     for key, channel, factor, unit in (
         ("wave", f"{row['acc']}.{row['up']}", 1.0, "m/s²"),
@@ -130,8 +130,9 @@ def _pictures(result: NodeResult, language: str) -> list[Picture]:
         if trace is not None and len(trace.values) > 1:
             curve = _curve(trace, factor)  # what it was just before is 0
             units = (word("time_axis", language), unit)
-            title = f"{word(key, language)} {channel}"
-            found.append(plot(title, [curve], units, shaded=result.shaking_s))
+            title = word(key, language)
+            shaken = result.shaking_s
+            found.append(plot(title, [curve], units, shaded=shaken, span=span))
     if result.spectra:
         found.append(_spectrum(result, language))
     return found

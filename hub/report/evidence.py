@@ -129,12 +129,13 @@ def _take(payload: bytes, span: Span, found: _Found) -> None:
     batch: Batch = decode_batch(payload)
     for series in batch.series or ():
         times_us = _times_us(series)
-        if times_us[-1] < span.from_us or found.count > POINTS_MAX:
+        inside = (times_us >= span.from_us) & (times_us <= span.to_us)
+        if not inside.any() or found.count > POINTS_MAX:
             continue
         found.count += len(times_us)
         scale = series.multiplier * 10.0**series.exponent
-        values = np.array(series.values, dtype=np.float64) * scale
-        times_s = (times_us - span.zero_us) / 1e6
+        values = np.array(series.values, dtype=np.float64)[inside] * scale
+        times_s = (times_us[inside] - span.zero_us) / 1e6
         found.pieces.setdefault(series.channel, []).append(
             (times_s, values, series.spacing_ns / 1e9)
         )

@@ -14,7 +14,7 @@ table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { border: 1px solid #c8d0d7; padding: .25rem .45rem; text-align: left;
   vertical-align: top; }
 th { background: #eef2f5; font-weight: 600; }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; } tr[class] td:nth-child(-n+3) { white-space: nowrap; }
 tr.grade2 td { background: #fbe3df; } tr.grade1 td { background: #fdf3d7; }
 .loud { background: #1f4fa3; color: #fff; font-weight: 700; padding: .4rem .8rem; }
 svg { width: 100%; height: auto; display: block; margin: .4rem 0; }
@@ -53,9 +53,9 @@ def _grid(grid: Grid) -> str:
         cells = "".join(f"<th>{escape(cell)}</th>" for cell in grid.head)
         parts.append(f"<thead><tr>{cells}</tr></thead>")
     for at, row in enumerate(grid.rows):
-        grade = grid.grades[at] if grid.grades else 0
+        mark = f' class="grade{grid.grades[at]}"' if grid.grades else ""
         tag = "td" if grid.head else "th"
         first = f"<{tag}>{escape(row[0])}</{tag}>"
         cells = first + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
-        parts.append(f'<tr class="grade{grade}">{cells}</tr>')
+        parts.append(f"<tr{mark}>{cells}</tr>")
     return "".join(parts) + "</table></div>"

@@ -101,7 +101,7 @@ def _flow(blocks: list[Block], width: float) -> list[Any]:
 
 def _heading(heading: Heading) -> Any:
     size = {1: 17, 2: 13, 3: 11}[heading.level]
-    return _paragraph(heading.text, size, before=0, after=3)
+    return _paragraph(heading.text, size, after=3)
 
 
 def _flowable(block: Line | Grid | Picture, width: float) -> Any:
@@ -114,17 +114,19 @@ def _flowable(block: Line | Grid | Picture, width: float) -> Any:
             return _drawing(block, width)
 
 
-def _paragraph(text: str, size: float, *, before: float = 0, after: float = 0) -> Any:
+def _paragraph(text: str, size: float, after: float = 0) -> Any:
+    # Japanese may be broken anywhere, English between words.
+    wrap = None if text.isascii() else "CJK"
     style = ParagraphStyle(
-        f"s{size}", fontName=font(), fontSize=size, leading=size * 1.45, wordWrap="CJK",
-        spaceBefore=before, spaceAfter=after, textColor=HexColor("#1a2733"),
+        f"s{size}", fontName=font(), fontSize=size, leading=size * 1.45, wordWrap=wrap,
+        spaceAfter=after, textColor=HexColor("#1a2733"),
     )  # fmt: skip
     return Paragraph(escape(text, quote=False), style)
 
 
 def _table(grid: Grid, width: float) -> Any:
     rows = ([grid.head] if grid.head else []) + grid.rows
-    cells = [[_paragraph(cell, 8.5) for cell in row] for row in rows]
+    cells = [[_paragraph(cell, 8) for cell in row] for row in rows]
     style: list[Any] = [
         ("GRID", (0, 0), (-1, -1), 0.5, HexColor("#c8d0d7")),
         ("VALIGN", (0, 0), (-1, -1), "TOP"),

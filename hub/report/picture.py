@@ -47,10 +47,14 @@ def plot(
     *,
     marks: Sequence[tuple[float, str]] = (),
     shaded: tuple[float, float] | None = None,
+    span: tuple[float, float] | None = None,
 ) -> Picture:
-    """Return a plot. units: of x and y. marks: positions on x with a word. shaded: part of x."""
+    """Return a plot. units: of x and y. marks: positions on x with a word. shaded: part of x.
+
+    span: what x goes over; None: as far as the curves do.
+    """
     picture = Picture(title)
-    x_low, x_high = _span([one.xs for one in curves])
+    x_low, x_high = span or _span([one.xs for one in curves])
     y_low, y_high = _span([one.ys for one in curves])
     if y_high <= y_low:
         y_low, y_high = y_low - 1, y_high + 1
