@@ -45,7 +45,9 @@ def make_config(
     table = read_device(profile)
     if demo:
         table = _laid_over(table, table.get("demo", {}))
-    beside = {key: table[key] for key in ("outputs", "alone_after_ms") if key in table}
+    beside: dict[str, Any] = {
+        key: table[key] for key in ("outputs", "alone_after_ms") if key in table
+    }
     return {
         **beside,
         "device": device,

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 RESEND_US = 30_000_000
 SHOWN_MAX = 50
+# About 30 us each with its answer's way back: frames of devices do not wait for long behind them.
+SENT_PER_TICK_MAX = 2000
 MODE, POLICY = "mode", "policy"
 _CODES = {MODE: COMMAND_MODE, POLICY: COMMAND_POLICY}
 
@@ -77,8 +79,11 @@ class Orders:
         self.tick(now_us)
 
     def tick(self, now_us: int) -> None:
-        """Send what is due; about once a second."""
+        """Send what is due, some of it where it is much; about once a second."""
+        sent_max = self.sent_count + SENT_PER_TICK_MAX
         for device in list(self._due):
+            if self.sent_count >= sent_max:
+                break
             peer = self._ingest.peers.get(device)
             if peer is None or peer.state != OPEN:
                 continue

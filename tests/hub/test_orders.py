@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from hub.config import Device
-from hub.orders import RESEND_US, SHOWN_MAX, Orders
+from hub.orders import RESEND_US, SENT_PER_TICK_MAX, SHOWN_MAX, Orders
 from hub.policy import orders as policy_orders
 from protocols.session import OPEN
 from protocols.vocabulary import (
@@ -185,6 +185,19 @@ def test_a_device_of_another_kind_has_its_own_policy_or_none() -> None:
     back = bench.come("a", policy=VERSION)  # it was a river's
     bench.orders.tick(0)
     assert back.commands == [(COMMAND_POLICY, [0, []])]
+
+
+def test_many_devices_are_told_in_turns_and_all_of_them() -> None:
+    names = [f"d{number:05}" for number in range(2 * SENT_PER_TICK_MAX + 5)]
+    bench = Bench(*names)
+    for name in names:
+        bench.come(name, policy=VERSION)
+    bench.change(MODE_DISASTER)
+    for _ in range(2):
+        assert bench.orders.sent_count % SENT_PER_TICK_MAX == 0
+        bench.orders.tick(S)
+    assert bench.orders.sent_count == len(names)
+    assert all(len(peer.commands) == 1 for peer in bench.peers.values())
 
 
 def test_of_many_only_some_are_shown_those_who_refuse_first() -> None:
