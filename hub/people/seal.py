@@ -15,7 +15,8 @@ from protocols.cose import decrypt0, encrypt0
 from protocols.errors import RemoteProtocolError
 from protocols.portable import hkdf_sha256
 
-TEXT_SIZE_MAX = 1 << 20
+TEXT_SIZE_MAX = 16 << 20  # of 20,000 people
+_MORE_SIZE = 64  # head, IV and padding
 
 
 class Seal:
@@ -28,7 +29,8 @@ class Seal:
     def close(self, value: Any) -> str:
         """Return the value closed, as hexadecimal digits."""
         plain = json.dumps(value, ensure_ascii=False).encode()
-        return cbor.encode(encrypt0(self._key, self._random(16), plain), TEXT_SIZE_MAX).hex()
+        size_max = min(TEXT_SIZE_MAX, len(plain) + _MORE_SIZE)
+        return cbor.encode(encrypt0(self._key, self._random(16), plain), size_max).hex()
 
     def open(self, text: str) -> Any:
         """Undo close; ValueError where it was closed with another secret or is damaged."""

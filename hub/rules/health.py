@@ -97,6 +97,7 @@ class HealthRule:
         self._noised_us: dict[tuple[str, str], int] = {}
         self._lost: dict[str, _Lost] = {}
         self._said: dict[str, int] = {}  # key -> level of the finding that is out
+        self._restored: set[str] = set()  # what is to be said again, where it still holds
         self._silent: set[str] = set()
         self._many = 0  # how many were silent when that was said last
         self._slice = 0
@@ -136,6 +137,7 @@ class HealthRule:
         self._said = {str(key): int(level) for key, level in saved.get("said", {}).items()}
         self._silent = set(saved.get("silent", ()))
         self._many = int(saved.get("many", 0))
+        self._restored = set(self._said)
 
     # Devices
 
@@ -244,8 +246,9 @@ class HealthRule:
     ) -> list[Finding]:
         """Return the finding where its level is not what was said last; 0: all is well."""
         key = f"{place}/{what}"
-        if self._said.get(key, 0) == level:
+        if self._said.get(key, 0) == level and not (level and key in self._restored):
             return []
+        self._restored.discard(key)
         if level:
             self._said[key] = level
         else:

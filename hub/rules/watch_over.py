@@ -20,8 +20,8 @@ Not computable: schedules, while the hub does not know the day; then all time co
 activity that come late (a cut line) count from when they were.
 """
 
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, field, fields, replace
+from datetime import date, datetime
 from typing import Any
 
 from hub.people.register import Person, Register, Way
@@ -46,7 +46,8 @@ ROWS = (
 )  # fmt: skip
 
 AGE_US_MAX = 72 * HOUR_US  # what comes later changes nothing any more
-STEP_US = 10_000_000  # clocks advance so often
+STEP_US, SLICES = 10_000_000, 10  # clocks advance so often, a slice of the people at a time
+SAVE_US = 50_000  # for each person, at least, between two that are kept
 GAP_US_MAX = 60_000_000  # of a tick: the hub itself stood still, that time nobody watched
 # Detectors, and how long they can stand at "on". The mat lies in a bed.
 DETECTORS = {"motion": HOUR_US, "moving": HOUR_US, "mat": 16 * HOUR_US, "presence": 16 * HOUR_US}
@@ -94,15 +95,19 @@ class WatchOverRule:
         self._utc_offset_min = utc_offset_min
         self._vitals = vitals
         self._seal = seal
-        self._people: Register = {}
+        self._order: list[Person] = []  # whose consent is in force
         self._states: dict[str, _State] = {}
-        self._channels: dict[tuple[str, str], _Channel] = {}
+        self._channels: dict[str, dict[str, _Channel]] = {}
         self._of: dict[str, list[Person]] = {}
         self._points: dict[str, list[Person]] = {}
         self._now_us: int | None = None
         self._local: datetime | None = None  # None: the day is not known
         self.register: Register = {}
-        self._judged = self.register
+        self._judged: tuple[date | None, int] = (None, 0)  # day and register of self._order
+        self._day: date | None = None  # the last that was known
+        self._slices_us: list[int] = []
+        self._saved_us = -SAVE_US
+        self._restored: set[str] = set()  # what holds of them is to be said again
 
     def wants(self, device: str, kind: str, lane: int) -> bool:
         """Tell whether batches of such devices and lane are needed, once somebody consents."""
@@ -132,43 +137,50 @@ class WatchOverRule:
         return findings
 
     def tick(self, now_us: int, utc_us: int) -> list[Finding]:
-        """Advance the clocks of all who consent."""
+        """Advance the clocks of all who consent: of a tenth of them each second."""
         if self._now_us is None:
-            self._now_us = now_us
-            self._consents(utc_us)
-            return []
-        if self.register is not self._judged:
-            self._consents(utc_us)
-        passed_us = now_us - self._now_us
-        if passed_us < STEP_US:
-            return []
+            self._slices_us = [now_us + at * STEP_US // SLICES - STEP_US for at in range(SLICES)]
         self._now_us = now_us
         self._consents(utc_us)
         findings: list[Finding] = []
-        for person in self._people.values():
-            findings += self._advance(person, passed_us, now_us)
-            findings += self._walk(person, now_us)
+        for at, before_us in enumerate(self._slices_us):
+            if now_us - before_us >= STEP_US:
+                self._slices_us[at] = now_us
+                for person in self._order[at::SLICES]:
+                    findings += self._advance(person, now_us - before_us, now_us)
+                    findings += self._walk(person, now_us)
         return findings
 
     def save(self, now_us: int) -> dict[str, Any]:
-        """Return all that is known of people, closed; times as ages."""
-        if not self._states:
+        """Return all that is known of people, closed; times as ages.
+
+        Of many people more seldom, so that a card is not worn: about 2 KiB/s at the most.
+        """
+        if not self._states or 0 <= now_us - self._saved_us < SAVE_US * len(self._states):
             return {}
-        states = {name: asdict(_moved(one, -now_us)) for name, one in self._states.items()}
-        channels = [[*key, one.value, now_us - one.at_us, now_us - one.changed_us]
-                    for key, one in self._channels.items()]  # fmt: skip
-        return {"sealed": self._seal.close({"states": states, "channels": channels})}
+        self._saved_us = now_us
+        states = {name: _row(_moved(one, -now_us)) for name, one in self._states.items()}
+        channels = [
+            [device, name, one.value, now_us - one.at_us, now_us - one.changed_us]
+            for device, found in self._channels.items()
+            for name, one in found.items()
+        ]
+        day = self._day.isoformat() if self._day else ""
+        known = {"day": day, "states": states, "channels": channels}
+        return {"sealed": self._seal.close(known)}
 
     def restore(self, saved: dict[str, Any], now_us: int) -> None:
         """Take it back: the time of the restart counts for nothing."""
         if "sealed" not in saved:
             return
         known = self._seal.open(saved["sealed"])
+        self._day = date.fromisoformat(known["day"]) if known["day"] else None
         for name, values in known["states"].items():
-            self._states[name] = _moved(_State(**values), now_us)
-        for device, channel, value, at_us, changed_us in known["channels"]:
-            key = (device, channel)
-            self._channels[key] = _Channel(value, now_us - at_us, now_us - changed_us)
+            self._states[name] = _moved(_State(*values), now_us)
+        self._restored = set(self._states)
+        for device, name, value, at_us, changed_us in known["channels"]:
+            found = self._channels.setdefault(device, {})
+            found[name] = _Channel(value, now_us - at_us, now_us - changed_us)
 
     def forget(self, pseudonym: str) -> None:
         """Forget all of a person."""
@@ -188,39 +200,42 @@ class WatchOverRule:
     # Consent
 
     def _consents(self, utc_us: int) -> None:
-        """Find whose consent is in force today; forget the others."""
-        self._judged = self.register
+        """Find whose consent is in force today; forget the others.
+
+        While the day is not known the last one that was counts; where none ever was, a consent
+        without an end is in force.
+        """
+        self._local = None
         if self._vitals.is_utc_plausible:
-            before = self._local
             self._local = local_time(utc_us, self._utc_offset_min)
-            day = self._local.date()
-            if before is not None and before.date() != day:
+            if self._local.date() != self._day:
+                self._day = self._local.date()
                 for state in self._states.values():
                     state.walked = []
-            people = {name: one for name, one in self.register.items() if one.is_consented(day)}
-        else:
-            self._local = None
-            people = {name: one for name, one in self.register.items() if name in self._people}
-        if people == self._people:
+        if self._judged == (self._day, id(self.register)):
             return
-        self._people = people
+        self._judged = (self._day, id(self.register))
+        day = self._day
+        self._order = [
+            one
+            for one in self.register.values()
+            if (one.is_consented(day) if day else one.until is None)
+        ]
         self._of, self._points = {}, {}
-        for person in people.values():
+        for person in self._order:
             for device in person.devices:
                 self._of.setdefault(device, []).append(person)
             for device in {point for way in person.ways for point in way.points}:
                 self._points.setdefault(device, []).append(person)
-        for name in [*self._states]:
-            if name not in people:
-                self.forget(name)
-        for key in [*self._channels]:
-            if key[0] not in self._of:
-                del self._channels[key]
+        for name in self._states.keys() - {one.pseudonym for one in self._order}:
+            self.forget(name)
+        for device in [one for one in self._channels if one not in self._of]:
+            del self._channels[device]
 
     # Activity
 
     def _activity(self, device: str, name: str, series: Series, end_us: int) -> list[Finding]:
-        channel = self._channels.setdefault((device, name), _Channel())
+        channel = self._channels.setdefault(device, {}).setdefault(name, _Channel())
         lag_us = end_us - series.time_us(len(series.values) - 1)
         is_next = series.time_us(0) + lag_us > channel.at_us
         before = channel.value if is_next else None  # what was before a late series is not kept
@@ -258,9 +273,11 @@ class WatchOverRule:
         state = self._state(person)
         if not person.devices or passed_us > GAP_US_MAX:
             return []
+        said = self._again(person, state)
         is_watched = any(self._is_watched(device, now_us) for device in person.devices)
         is_absent = self._holds(*person.absence)
-        findings = self._suspected(person, state, state.doors >= DOORS_MIN and not is_absent)
+        findings = said
+        findings += self._suspected(person, state, state.doors >= DOORS_MIN and not is_absent)
         state.blind_us = 0 if is_watched else state.blind_us + passed_us
         findings += self._blinded(person, state)
         if not is_watched or is_absent or state.is_suspect:
@@ -273,6 +290,18 @@ class WatchOverRule:
             state.stage = stage
             findings.append(self._inactive(person, state))
         return findings
+
+    def _again(self, person: Person, state: _State) -> list[Finding]:
+        """Say after a restart what still holds: whoever listens may have forgotten it."""
+        if person.pseudonym not in self._restored:
+            return []
+        self._restored.discard(person.pseudonym)
+        state.walks = {key: (at, due_us, False) for key, (at, due_us, _) in state.walks.items()}
+        return [
+            *([self._inactive(person, state)] if state.stage else []),
+            *([self._blind(person, state)] if state.is_blind else []),
+            *([self._suspect(person, state)] if state.is_suspect else []),
+        ]
 
     def _holds(self, *schedules: Schedule) -> bool:
         local = self._local
@@ -288,9 +317,9 @@ class WatchOverRule:
         if vitals.is_silent(device, now_us) or vitals.is_mute(device, now_us):
             return False
         faults = vitals.sensor_faults.get(device, {})
-        for (owner, name), channel in self._channels.items():
+        for name, channel in self._channels.get(device, {}).items():
             limit_us = DETECTORS.get(name)
-            if owner != device or limit_us is None:
+            if limit_us is None:
                 continue
             is_stuck = bool(channel.value) and now_us - channel.changed_us > limit_us
             if not is_stuck and faults.get(name, -1) <= channel.at_us:
@@ -404,21 +433,29 @@ class WatchOverRule:
         if is_blind == state.is_blind:
             return []
         state.is_blind = is_blind
+        return [self._blind(person, state)]
+
+    def _blind(self, person: Person, state: _State) -> Finding:
+        is_blind = state.is_blind
         texts = (("端末が沈黙し見守りができません(異常の兆候ではありません)",
                   "cannot be watched, devices are silent: no sign of inactivity")
                  if is_blind else ("見守りを再開しました", "watched again"))  # fmt: skip
         said = ("blind", WATCH if is_blind else INFO, not is_blind)
-        return [self._finding(person, said, texts, {"blind_h": state.blind_us / HOUR_US})]
+        return self._finding(person, said, texts, {"blind_h": state.blind_us / HOUR_US})
 
     def _suspected(self, person: Person, state: _State, is_suspect: bool) -> list[Finding]:
         if is_suspect == state.is_suspect:
             return []
         state.is_suspect = is_suspect
+        return [self._suspect(person, state)]
+
+    def _suspect(self, person: Person, state: _State) -> Finding:
+        is_suspect = state.is_suspect
         texts = (("ドアは動くのに人感センサが無反応(故障の疑い)",
                   "the door moves but no detector does: most likely dead")
                  if is_suspect else ("人感センサが反応", "the detector works"))  # fmt: skip
         said = ("detector", WATCH if is_suspect else INFO, not is_suspect)
-        return [self._finding(person, said, texts, {})]
+        return self._finding(person, said, texts, {})
 
     def _finding(
         self, person: Person, said: tuple[str, int, bool], texts: tuple[str, str],
@@ -431,6 +468,10 @@ class WatchOverRule:
             self.name, f"{name}/{what}", level, MODE_NORMAL, f"見守り {name}: {texts[0]}",
             f"Watch-over {name}: {texts[1]}", is_over, kind=kind, values=values,
         )  # fmt: skip
+
+
+def _row(state: _State) -> list[Any]:
+    return [getattr(state, one.name) for one in fields(state)]
 
 
 def _moved(state: _State, by_us: int) -> _State:

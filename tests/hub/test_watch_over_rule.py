@@ -257,3 +257,48 @@ def test_the_hub_stood_still_or_does_not_know_the_day() -> None:
     home.vitals.is_utc_plausible = False
     found = home.run(13)
     assert [one.key for one in found] == ["p-001/inactive"]
+
+
+def restarted(home: Home) -> Home:
+    """Return the home with a hub that has come up anew, from what was kept."""
+    saved = json.loads(json.dumps(home.rule.save(home.now_us())))
+    again = Home()
+    again.vitals.is_utc_plausible = home.vitals.is_utc_plausible
+    again.rule = WatchOverRule(ROW, again.vitals, Seal(bytes(32)))
+    again.rule.register = home.rule.register
+    again.minute = home.minute
+    again.rule.restore(saved, again.now_us())
+    return again
+
+
+def test_what_still_holds_is_said_again_after_a_restart() -> None:
+    home = Home(alice(tag=7, ways=(WAY,)))
+    home.until(7.5)
+    home.moves()
+    home.says("tag", 7, device="gate")
+    home.until(20)
+    again = restarted(home)
+    assert sorted(one.key for one in again.run(0.1)) == ["p-001/inactive", "p-001/way-0"]
+    assert again.run(1) == []
+    again.alive.clear()
+    again.run(6)
+    found = [(one.key, one.is_over) for one in restarted(again).run(0.1)]
+    assert found[:3] == [("p-001/inactive", False), ("p-001/blind", False), ("p-001/blind", True)]
+
+
+def test_after_a_start_without_a_clock_consent_is_that_of_the_last_day_known() -> None:
+    ended = Person("p-002", date(2026, 4, 1), until=date(2026, 6, 7), devices=("corner",))
+    home = Home(alice(), ended)
+    home.until(8)
+    home.moves()
+    home.vitals.is_utc_plausible = False
+    again = restarted(home)
+    again.run(0.1)
+    assert again.rule.opens("home-1") and not again.rule.opens("corner")
+    assert [one.key for one in again.says("button", 1)] == ["p-001/button"]
+    never = Home()
+    never.vitals.is_utc_plausible = False
+    never.rule = WatchOverRule(ROW, never.vitals, Seal(bytes(32)))
+    never.rule.register = home.rule.register
+    never.run(0.1)
+    assert never.rule.opens("home-1") and not never.rule.opens("corner")
