@@ -127,6 +127,8 @@ def test_every_message_is_valid_and_read_alike_by_others(message: Message) -> No
     assert found == [("bousai@town.example", name, jst(at)) for name, at in message.references]
     assert document == cap.document(message, TOWN) and b"Z<" not in document
     for info in alert.infos:
+        is_clear = [one.value for one in info.response_types] == ["AllClear"]
+        assert is_clear == (message.type == "Cancel") == (info.urgency.value == "Past")
         (area,) = info.areas
         assert area.geocodes_to_dict() == {"JISX0402": "13999"}
 
