@@ -29,7 +29,7 @@ ROWS = (
     Row("ingest", "connections_max", 2000, "connections",
         "More are refused and counted.", 1, 50000),
     Row("store", "size_max_mib", 8192, "MiB",
-        "What the database may take on the disk; beside it up to 24 MiB of its log. New frames "
+        "What the database may take where the disk has room; beside it lie up to 28 MiB. Frames "
         "are refused, and stay on the devices, only where nothing can leave any more.",
         64, 1048576),
     Row("store", "thin_percent", 70, "%",
