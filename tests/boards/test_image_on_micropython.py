@@ -162,6 +162,12 @@ class Board:
     def random(self, size):
         return os.urandom(size)
 
+    def watchdog(self):
+        return None
+
+    def network(self, wifi):
+        return None
+
     async def connect(self, host, port):
         raise OSError(111)
 
