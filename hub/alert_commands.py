@@ -41,7 +41,7 @@ def list_alerts(
 ) -> None:
     """List events with who has acknowledged and where they went; open ones first."""
     try:
-        found = outbox.listed(_path(config), count)
+        found = [_unnamed(one) for one in outbox.listed(_path(config), count)]
     except outbox.OutboxError as error:
         raise CommandError(f"{error}.", _REMEDY) from None
     if as_json:
@@ -50,6 +50,17 @@ def list_alerts(
     for one in found:
         typer.echo("\n".join(_lines(one)))
     typer.echo(f"{len(found)} events")
+
+
+def _unnamed(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event without whom it concerns: that is seen with a ground, and audited."""
+    if not kind_of(event["kind"]).is_personal:
+        return event
+    texts = {
+        "text_ja": "内容は hinomi hub people cases で閲覧",
+        "text_en": "see `hub people cases`",
+    }
+    return {**event, **texts, "key": "", "place": "", "values": {}}
 
 
 def _lines(event: dict[str, Any]) -> list[str]:

@@ -24,7 +24,7 @@ from hub.rules.finding import EMERGENCY, INFO, WARNING, WATCH, Finding
 from hub.rules.noise import LOUD, QUIET, Noise, power
 from hub.rules.problem import Problem, unknown_devices
 from hub.rules.trend import MINUTE_US
-from hub.rules.vitals import Vitals
+from hub.rules.vitals import GRACE_US, Vitals
 from hub.settings import Row
 from protocols.batch import Batch, Series
 from protocols.columns import Column
@@ -47,6 +47,7 @@ ROWS = (
 )  # fmt: skip
 LISTS = ("battery",)
 
+STALL_US = 5_000_000  # between two ticks: the hub has heard nobody for so long
 SLICES = 4  # of the devices; one is judged each second
 MANY, MANY_SHARE = 10, 10  # at least so many, and one of so many
 DISK_EMERGENCY_SHARE = 4  # of disk_h
@@ -101,6 +102,8 @@ class HealthRule:
         self._silent: set[str] = set()
         self._many = 0  # how many were silent when that was said last
         self._slice = 0
+        self._ticked_us = 0
+        self._deaf_until_us = 0  # the hub itself stood still: what came meanwhile is read first
 
     def wants(self, device: str, kind: str, lane: int) -> bool:
         """Tell whether batches of such devices and lane are needed."""
@@ -120,7 +123,10 @@ class HealthRule:
         known = self._vitals.devices()
         self._slice = (self._slice + 1) % SLICES
         devices = known[self._slice :: SLICES]
-        for device in devices:
+        if self._ticked_us and now_us - self._ticked_us > STALL_US:
+            self._deaf_until_us = now_us + GRACE_US
+        self._ticked_us = now_us
+        for device in devices if now_us >= self._deaf_until_us else ():
             is_silent = self._vitals.is_silent(device, now_us)
             (self._silent.add if is_silent else self._silent.discard)(device)
         findings = self._hub() + self._crowd(len(known))

@@ -12,7 +12,6 @@ but brings no frame is mute: its sensors or its sampling hang. Events come when 
 """
 
 INTERVAL_US = 600_000_000  # until it is known: the slowest that boards report
-INTERVAL_US_MIN = 10_000_000  # the hub asks for the time so often
 GRACE_US = 10_000_000  # for a link to be dialled again
 BURST_US = 1_000_000  # what comes together is one hearing
 EVEN_COUNT = 8  # so many gaps in a row within a factor of two: the pace is even
@@ -52,7 +51,7 @@ class Pace:
 
     def late_after_us(self) -> int:
         """Return after how long without it something is wrong."""
-        return 2 * max(self.usual_us or INTERVAL_US, INTERVAL_US_MIN) + GRACE_US
+        return 2 * (self.usual_us or INTERVAL_US) + GRACE_US
 
 
 class Vitals:

@@ -42,7 +42,7 @@ class Fleet:
         return found
 
 
-@pytest.mark.parametrize("interval_s", [10, 60, 600])
+@pytest.mark.parametrize("interval_s", [2, 10, 60, 600])
 def test_a_silent_device_is_found_within_two_intervals_and_ten_seconds(interval_s: int) -> None:
     fleet = Fleet({"one": interval_s, "two": interval_s})
     assert fleet.run(12 * interval_s) == []
@@ -61,6 +61,13 @@ def test_a_device_that_was_never_heard_is_not_there_yet() -> None:
     fleet.alive.clear()
     assert fleet.run(4000) == []
     assert fleet.vitals.is_silent("one", fleet.now_s * S)
+
+
+def test_a_hub_that_stood_still_takes_nobody_for_silent() -> None:
+    fleet = Fleet({"one": 2, "two": 2})
+    fleet.run(100)
+    fleet.now_s += 60
+    assert fleet.run(60) == []
 
 
 def test_a_slower_pace_after_a_change_of_mode_is_no_silence() -> None:
