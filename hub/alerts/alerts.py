@@ -32,7 +32,6 @@ from protocols.vocabulary import COMMAND_ACTUATE
 log = logging.getLogger(__name__)
 
 POLL_S = 1.0  # so often: has a person asked for something
-JOBS_MAX = 10_000  # that wait for the disk; then the oldest is dropped and counted
 TEST_TEXTS = ("これは警報の配信試験です。", "This is a test of the delivery of alerts.")
 
 
@@ -64,7 +63,6 @@ class Alerts:
         self._last: dict[int, Message] = {}  # event -> its newest message
         self._newest = deque(self._outbox.newest(atom.ENTRIES_MAX), maxlen=atom.ENTRIES_MAX)
         self._requested = 0  # number of the last request that was carried out
-        self.dropped_count = 0
         self.note: Callable[..., None] = lambda *_: None
         self.notice: Callable[[int, str, tuple[str, str], bool], None] = lambda *_: None
         self._restore()
@@ -208,10 +206,11 @@ class Alerts:
             known.pop(event.id, None)
 
     def _put(self, job: Job) -> None:
-        if len(self._jobs) >= JOBS_MAX:
-            self._jobs.popleft()
-            self.dropped_count += 1
-        self._jobs.append(job)
+        # The first may be under way; all that comes meanwhile is one transaction.
+        if len(self._jobs) > 1:
+            self._jobs[-1] = self._jobs[-1].joined(job)
+        else:
+            self._jobs.append(job)
         self._wake.set()
 
     async def run(self) -> None:
@@ -316,7 +315,7 @@ class Alerts:
     def statistics(self) -> dict[str, Any]:
         """Return for the page."""
         return {"is_durable": self._outbox.is_durable, "waiting": self._desk.waiting_count(),
-                "joined": self._desk.joined_count, "dropped": self.dropped_count,
+                "joined": self._desk.joined_count,
                 "sirens": self.sirens.counts,
                 "channels": [one.statistics() for one in self._deliveries.values()]}  # fmt: skip
 

@@ -129,6 +129,7 @@ class Desk:
         self._next_event, self._next_sequence = following
         self._open: dict[Key, Event] = {}
         self._left_us: deque[int] = deque()
+        self._is_crowded = False  # some wait for their turn
         self._output: list[Message | Event | Escalation] = []
         self.joined_count = 0  # findings that made no message of their own
 
@@ -169,7 +170,10 @@ class Desk:
             event = self._opened(finding, drill, utc_us)
         else:
             self._changed(event, finding)
-        self.tick(now_us, utc_us)
+        # At once; but where others wait already, each in its turn.
+        if not self._is_crowded or event.level >= EMERGENCY:
+            self._forget_old(now_us)
+            self._advance(event, now_us, utc_us)
         return event
 
     def _opened(self, finding: Finding, drill: bool, utc_us: int) -> Event:
@@ -258,18 +262,26 @@ class Desk:
 
     def tick(self, now_us: int, utc_us: int) -> None:
         """Say what is due, the most severe first; to be called about once a second."""
+        self._forget_old(now_us)
+        self._is_crowded = False
+        for event in self.open_events():
+            self._advance(event, now_us, utc_us)
+            self._escalate(event, now_us)
+
+    def _forget_old(self, now_us: int) -> None:
         while self._left_us and now_us - self._left_us[0] >= MINUTE_US:
             self._left_us.popleft()
-        for event in self.open_events():
-            if event.over_us is not None and now_us - event.over_us >= self._limits.settle_us:
-                if not event.sent or self._may_leave(event.level):
-                    self._close(event, OVER, "", now_us=now_us, utc_us=utc_us)
-            elif self._is_expired(event, now_us):
-                event.state = EXPIRED
-                self._forget(event)
-            elif self._is_due(event, now_us) and self._may_leave(event.level):
-                self._publish(event, UPDATE if event.sent else ALERT, now_us, utc_us)
-            self._escalate(event, now_us)
+
+    def _advance(self, event: Event, now_us: int, utc_us: int) -> None:
+        """Say of one event what is due, as far as the limit allows."""
+        if event.over_us is not None and now_us - event.over_us >= self._limits.settle_us:
+            if not event.sent or self._may_leave(event.level):
+                self._close(event, OVER, "", now_us=now_us, utc_us=utc_us)
+        elif self._is_expired(event, now_us):
+            event.state = EXPIRED
+            self._forget(event)
+        elif self._is_due(event, now_us) and self._may_leave(event.level):
+            self._publish(event, UPDATE if event.sent else ALERT, now_us, utc_us)
 
     def _is_due(self, event: Event, now_us: int) -> bool:
         if event.over_us is not None and event.sent:
@@ -291,7 +303,9 @@ class Desk:
 
     def _may_leave(self, level: int) -> bool:
         limit = self._limits.per_minute
-        return len(self._left_us) < (limit if level >= EMERGENCY else limit - limit // 4)
+        may = len(self._left_us) < (limit if level >= EMERGENCY else limit - limit // 4)
+        self._is_crowded |= not may
+        return may
 
     def _escalate(self, event: Event, now_us: int) -> None:
         since_us = event.waiting_since_us

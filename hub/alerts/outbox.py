@@ -75,6 +75,16 @@ class Job:
     deliveries: tuple[tuple[int, str], ...] = ()
     outcomes: tuple[tuple[str, int], ...] = ()
 
+    def joined(self, later: "Job") -> "Job":
+        """Return both as one; of an event the later state counts."""
+        events = {one["id"]: one for one in (*self.events, *later.events)}
+        return Job(
+            self.messages + later.messages,
+            tuple(events.values()),
+            self.deliveries + later.deliveries,
+            self.outcomes + later.outcomes,
+        )
+
 
 class Outbox:
     """One connection, used by one thread at a time. instance: of this file, in identifiers."""
