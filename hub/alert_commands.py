@@ -104,7 +104,7 @@ def cancel(
 @alerts.command(epilog="Example: hinomi hub alerts test --by Sato")
 def test(config: ConfigPath = DEFAULT, by: By = "") -> None:
     """Send a message marked as a test to every channel; no siren sounds."""
-    typer.echo(f"Sent as {_asked(config, outbox.TEST, by)}; see `hinomi hub status` for errors.")
+    typer.echo(f"Sent as {_asked(config, outbox.TEST, by)}; what fails is in the hub's log.")
 
 
 @alerts.command(epilog="Example: hinomi hub alerts key prefecture")

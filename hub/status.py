@@ -23,6 +23,11 @@ def render(state: dict[str, Any], console: Console | None = None) -> None:
     if late["refused"] or late["waiting"]:
         words = f"{late['refused']} refuse, {late['waiting']} have not answered"
         out.print(f"[bold yellow]devices not in this mode or policy: {words}[/]")
+    for one in state.get("warnings", []):
+        unseen = ", nobody has acknowledged it" if one["needs_acknowledgement"] else ""
+        drill = " DRILL" if one["drill"] else ""
+        words = f"{one['id']}{drill} {one['level']}: {one['event_en']}: {one['text_en']}"
+        out.print(f"alert {words}{unseen}", style="bold red", markup=False)
     out.print(devices_table(state["devices"]))
     out.print(uplinks_table(state["uplinks"]))
     ingest = state["ingest"]

@@ -31,6 +31,7 @@ from protocols.vocabulary import COMMAND_ACTUATE
 
 log = logging.getLogger(__name__)
 
+SHOWN_MAX = 50  # events on the page
 POLL_S = 1.0  # so often: has a person asked for something
 TEST_TEXTS = ("これは警報の配信試験です。", "This is a test of the delivery of alerts.")
 
@@ -300,7 +301,7 @@ class Alerts:
              "needs_acknowledgement": one.needs_acknowledgement}
             for one in self._desk.open_events()
             if kind_of(one.kind).is_public
-        ]  # fmt: skip
+        ][:SHOWN_MAX]  # fmt: skip
 
     def personal_events(self) -> list[dict[str, Any]]:
         """Return the open events that concern one person: for the office alone."""

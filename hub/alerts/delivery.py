@@ -40,7 +40,6 @@ class Delivery:
         self._wake = asyncio.Event()
         self._wake.set()
         self.state = "idle"
-        self.last_error = ""
         self.counts = {"delivered": 0, "refused": 0, "failures": 0}
 
     def wake(self) -> None:
@@ -48,9 +47,8 @@ class Delivery:
         self._wake.set()
 
     def statistics(self) -> dict[str, Any]:
-        """Return for the page and the log."""
-        return {"name": self.channel.name, "state": self.state, "last_error": self.last_error,
-                **self.counts}  # fmt: skip
+        """Return for the page, which everybody reads: why a try failed is in the log alone."""
+        return {"name": self.channel.name, "state": self.state, **self.counts}
 
     async def run(self) -> None:
         """Deliver, for as long as it is not cancelled."""
@@ -71,7 +69,6 @@ class Delivery:
     async def _deliver(self, message: Message) -> bool:
         """Try once; False where it must be tried again."""
         state, detail = await self._try(message)
-        self.last_error = detail
         if state == WAITING:
             self.counts["failures"] += 1
             log.warning("alert %s is not delivered to %s: %s", message.identifier,

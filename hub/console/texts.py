@@ -157,6 +157,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "store_frames": ("保存フレーム", "Frames stored"),
     "viewers": ("このページを見ている画面", "Screens on this page"),
     # Alerts
+    "warnings": ("発表中の警報", "Alerts in force"),
+    "warning_number": ("第 {} 号", "No. {}"),
+    "warning_unseen": ("まだ誰も確認していません", "nobody has acknowledged it yet"),
     "alerts": ("最近の警報", "Recent alerts"),
     "reports": ("橋りょう点検資料", "Bridge inspection reports"),
     "report_grade_0": ("基準に達した場所なし", "no place has reached a limit"),

@@ -32,6 +32,7 @@ export function drawStatus(status, elapsedMs, onChannel) {
   const nowMs = status.hub.utc_us / 1000 + elapsedMs;
   drawHub(status.hub);
   drawMode(status.mode, nowMs);
+  drawWarnings(status.warnings || [], nowMs);
   drawAlerts(status.alerts, nowMs);
   drawReports(status.reports || [], nowMs);
   drawUplinks(status.uplinks, elapsedMs);
@@ -101,6 +102,20 @@ function makeAlert() {
   const body = element("p", "");
   const head = element("p", "alert-head", sign, level, " ", drill, " ", time);
   return { root: element("li", "", head, body), sign, level, drill, time, body };
+}
+
+// Warnings in force, the most severe first, and whether somebody sees to each.
+function drawWarnings(warnings, nowMs) {
+  byId("warnings-panel").hidden = warnings.length === 0;
+  follow(byId("warnings"), warnings, (warning) => warning.id, makeAlert, (parts, warning) => {
+    setData(parts.root, "level", warning.level);
+    setText(parts.sign, LEVEL_SIGNS[warning.level] || "");
+    setText(parts.level, `${text("warning_number", warning.id)} ${inLanguage(warning, "event")}`);
+    parts.drill.hidden = !warning.drill;
+    setText(parts.time, momentText(warning.utc_us / 1000, nowMs));
+    const seen = warning.needs_acknowledgement ? ` — ${text("warning_unseen")}` : "";
+    setText(parts.body, inLanguage(warning, "text") + seen);
+  });
 }
 
 // Inspection reports of bridges; each opens in the page's language.
