@@ -5,12 +5,12 @@ the drill. Rows are people of the register (by pseudonym) and whatever household
 """
 
 import csv
-import html
 import io
 from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from xml.sax.saxutils import escape
 
 SAFE, HELP, UNKNOWN = "safe", "needs-help", "unknown"
 STATES = {SAFE: "無事", HELP: "要支援", UNKNOWN: "不明"}
@@ -95,7 +95,7 @@ def as_page(rows: list[Status], drill: bool, at_utc_us: int) -> str:
     total = " / ".join(f"{STATES[state]} {state}: {counts[state]}" for state in ORDER)
     body = "".join(
         f'<tr class="{one.state}">'
-        + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in (
+        + "".join(f"<td>{escape(str(cell))}</td>" for cell in (
             one.id, f"{STATES[one.state]} {one.state}", one.people, one.place, one.note, one.by,
             _time(one)))
         + "</tr>\n"
