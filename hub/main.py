@@ -168,7 +168,7 @@ class Hub:
         return min((one.queue.floor(lane) for one in self.uplinks), default=0)
 
     def _salvaged(self, outcome: Outcome) -> None:
-        level = WARNING if outcome.missing else INFO
+        level = WARNING if outcome.missing_count() else INFO
         self.watch.notice(level, "store", outcome.texts())
 
     def _framed(self, device: str, count: int) -> None:

@@ -32,6 +32,8 @@ _LOCAL_MIN = (PAGE_SIZE - 12) * 32 // 255 - 23
 _OVERFLOW_SIZE = PAGE_SIZE - 4
 _INT_SIZES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 
+_LET_GO_PAGES = 4096  # 16 MiB
+
 Page = bytes | memoryview
 
 
@@ -76,6 +78,9 @@ class Pages:
         """Yield the same without what SQLite does not see of the log."""
         upto = self.count if pages_max is None else min(self.count, pages_max)
         for number in range(upto):
+            if number % _LET_GO_PAGES == 0 and isinstance(self._main, mmap.mmap):
+                # What was looked at is read again where it is needed: memory stays as it is.
+                self._main.madvise(mmap.MADV_DONTNEED)
             at = number * PAGE_SIZE
             if self._main[at] in kinds:
                 yield self._main[at : at + PAGE_SIZE]

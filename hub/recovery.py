@@ -36,7 +36,16 @@ from hub.database import (
 from hub.dead_letters import DeadLetter
 from hub.ledger import audit
 from hub.pages import read_log
-from hub.remains import TABLES, Remains, authentic, connect_plainly, edges, is_chunk, read_remains
+from hub.remains import (
+    NUMBERS_JUMP,
+    TABLES,
+    Remains,
+    authentic,
+    connect_plainly,
+    edges,
+    is_chunk,
+    read_remains,
+)
 from hub.synced import read_synced
 from protocols.vocabulary import LANES
 
@@ -156,10 +165,13 @@ def _begin(fresh: Path, remains: Remains, reason: str, where: tuple[str, int]) -
     rows = remains.rows
     synced, boot = read_synced(fresh.parent)
     following = [max(remains.following(lane), synced[lane]) for lane in LANES]
+    jump = 0 if remains.is_known else NUMBERS_JUMP
+    known = [max(remains.following(lane) - jump, synced[lane]) for lane in LANES]
     open_salvage = rows["meta"].pop((SALVAGE_KEY,), (SALVAGE_KEY, ""))[1]
     task = {
         "folders": [folder, *(json.loads(open_salvage)["folders"] if open_salvage else [])],
         "following": following,
+        "known": known,  # below it all were given to frames; above it nobody knows
         "reason": reason,
         "is_seen_whole": "seen" in remains.whole,
     }

@@ -234,15 +234,25 @@ def _is_row(values: list[Any]) -> bool:
 
 @dataclass
 class Outcome:
-    """What a salvage has done. frames: that came over; missing: (lane, first, following)."""
+    """What a salvage has done.
+
+    frames: that came over; missing: (lane, first, following). known: of each lane, above which
+    no number is known to have been given to a frame.
+    """
 
     frames: int
     missing: list[tuple[int, int, int]]
     folder: str
+    known: list[int]
+
+    def named(self) -> list[tuple[int, int, int]]:
+        """Return those missing of which it is known that there were frames."""
+        upto = [(lane, first, min(end, self.known[lane])) for lane, first, end in self.missing]
+        return [one for one in upto if one[1] < one[2]]
 
     def missing_count(self) -> int:
         """Return how many frames are missing."""
-        return sum(following - first for _, first, following in self.missing)
+        return sum(following - first for _, first, following in self.named())
 
     def texts(self) -> tuple[str, str]:
         """Return what people should know, in Japanese and English."""
@@ -295,7 +305,9 @@ class Salvage:
             for first, end in done[lane].missing(task["following"][lane])
             if end > floors[lane]
         ]
-        self._end(Outcome(frames, missing, task["folders"][0]))
+        known = task.get("known", task["following"])
+        known = [max(known[lane], *done[lane].flat[-1:], 0) for lane in LANES]
+        self._end(Outcome(frames, missing, task["folders"][0], known))
 
     def _stored(self, following: list[int]) -> list[Ranges]:
         """Return the numbers of each lane that are in the store, below `following`."""
@@ -380,7 +392,7 @@ class Salvage:
     def _end(self, outcome: Outcome) -> None:
         """Settle what is missing: ledger, cursors and the end of the salvage in one commit."""
         store = self._store
-        store.group.ledger += self._entries(outcome.missing, outcome.folder)
+        store.group.ledger += self._entries(outcome.named(), outcome.folder)
         for lane in LANES:
             runs = [(first, end) for one, first, end in outcome.missing if one == lane]
             if runs:

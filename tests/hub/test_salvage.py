@@ -1,13 +1,18 @@
 """A salvage beside a hub that makes room: one commit settles what is missing; nothing is twice."""
 
+import sqlite3
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
+from hub import remains, synced
 from hub.chunks import Chunk, gather
 from hub.group import Removal
+from hub.ledger import GAP, read
 from hub.recovery import mark
 from hub.relay.queue import RelayQueue
-from hub.salvage import Salvage
+from hub.salvage import Outcome, Salvage
 from hub.store import Store
 from protocols.vocabulary import LANE_STATE, LANE_WAVE
 from tests.hub.making_room import Town, batches, town
@@ -57,6 +62,29 @@ async def test_what_is_missing_is_settled_in_the_commit_that_ends_the_salvage(
     )
     assert not store.is_salvaging
     await store.close()
+
+
+async def test_numbers_that_perhaps_no_frame_had_are_not_called_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remains, "RAW_PAGES_MAX", 1)  # as of a store of more than 256 MiB
+    await damaged(tmp_path, 600)
+    (tmp_path / synced.FILE).unlink()
+    with sqlite3.connect(tmp_path / "hub.sqlite") as db:
+        db.execute("UPDATE lane SET crc = crc + 1")
+    db.close()
+    async with town(tmp_path) as one:
+        assert min(one.store.following[LANE_STATE:]) > remains.NUMBERS_JUMP
+        outcomes: list[Outcome] = []
+        salvage = salvage_of(one)
+        salvage.on_end = outcomes.append
+        await salvage.run()
+        await one.store.wait_idle()
+        one.check()
+        assert 0 < outcomes[0].missing_count() < 300
+        gaps = [entry.fields() for _, entry in read(one.store._read_db, GAP)]
+        lost = sum(int(gap["next"]) - int(gap["first"]) for gap in gaps)
+        assert lost == outcomes[0].missing_count()
 
 
 async def test_room_is_made_among_what_came_over_though_a_mark_was_beyond_it(

@@ -63,7 +63,9 @@ def measure(folder: Path, seed: int, tell: Tell, size_min: int = SIZE_MIN) -> di
     found |= _wait_for_salvage(main, begun_s)
     found["rss_mib"] = round(hub.memory_mib("VmHWM"), 1)
     hub.stop()
-    assert found["kept"] > 0.99 * found["frames"], found
+    assert (
+        found["kept"] > 0.99 * found["frames"] and found["named_lost"] < 0.01 * found["frames"]
+    ), found
     return found
 
 
