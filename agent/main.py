@@ -37,6 +37,8 @@ KEY_STOPPED = const(2)  # of the flash log's kept values: the boot that ended in
 DRAIN_MS_MAX = const(10_000)  # how long a stop waits for the hub to take what is left
 RESULT_MS = const(500)  # until the hub has heard that its command is carried out
 _BEAT_MARGIN_US = const(5_000_000)
+# It may have to wait for a gap between the samples; a piece or a check of the image takes seconds.
+_UPDATE_US_MAX = const(900_000_000)
 _NEVER_US = const(1 << 62)
 
 
@@ -239,7 +241,12 @@ class Agent:
             idle_us=lambda: self._next_us - self._now_us(),
             wake=lambda: self.uplink.wake(),
             restart=self.stop,
+            busy=self._expect_update,
         )
+
+    def _expect_update(self, is_busy: bool) -> None:
+        by_us = self._now_us() + _UPDATE_US_MAX if is_busy else _NEVER_US
+        self._beats.expect("update", by_us)
 
     def _now_us(self) -> int:
         now_us: int = self._board.clock.now_us()

@@ -65,7 +65,8 @@ class Update:
     """slots: None where the agent is updated by its own package, as on a Raspberry Pi.
 
     parts: flashlog, log; idle_us() -> how long no sensor is due; wake(): there is something to
-    say to the hub; restart(): end this boot in good order.
+    say to the hub; restart(): end this boot in good order; busy(whether): so that somebody notices
+    when it is so for ever.
     """
 
     def __init__(self, slots: "Slots | None", trust: Trust, **parts: "Any") -> None:
@@ -76,6 +77,7 @@ class Update:
         self._idle_us = parts["idle_us"]
         self._wake = parts["wake"]
         self._restart = parts["restart"]
+        self._busy = parts["busy"] if "busy" in parts else _nothing
         self._news = asyncio.Event()
         self._messages: list[tuple[int, dict[str, Any]]] = []
         self._order: tuple[int, int, list[Any]] | None = None
@@ -148,12 +150,14 @@ class Update:
         while not self.is_switching:
             await self._news.wait()
             self._news.clear()
+            self._busy(True)
             try:
                 await self._work()
             except Refused as error:
                 self._manifest = None
                 self._log.warning("update: " + str(error))
                 self._answer(RESULT_FAILED, str(error))
+            self._busy(False)
 
     async def _work(self) -> None:
         if self._order is not None:
@@ -323,3 +327,7 @@ async def _holds(slot: "Slot", manifest: Manifest, chunk: int) -> bool:
     await sleep_ms(0)
     digest = slot.image_digest(chunk * CHUNK_SIZE, manifest.chunk_size(chunk))
     return digest[:CHUNK_HASH_SIZE] == manifest.chunk_hash(chunk)
+
+
+def _nothing(whether: bool) -> None:
+    """Stand in for who does not care."""

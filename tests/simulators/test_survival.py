@@ -14,12 +14,18 @@ from agent.survival import BAD_STARTS_MAX, SAFE_US
 from agent.uplink import START_US_MAX, retry_delay_us
 from boards.profiles import make_config
 from protocols.messages import COMMAND
-from protocols.vocabulary import COMMAND_IDENTIFY, COMMAND_RESTART, COMMAND_SELF_TEST
+from protocols.vocabulary import (
+    COMMAND_IDENTIFY,
+    COMMAND_RESTART,
+    COMMAND_SELF_TEST,
+    COMMAND_UPDATE,
+)
 from simulators.signals.basic import Constant
 from simulators.virtual_device import VirtualDevice
 from tests.simulators.test_virtual_device import SECRET, TinyHub, wait_until
 from tests.world.virtual_time import VirtualLoop
 
+UPDATE_US_MAX = 900_000_000  # of agent/main.py
 BOOT_RESTART_S = 2  # as agent/boot.py waits
 WATCHDOG_S = 8
 
@@ -68,7 +74,7 @@ async def never(*_: Any) -> None:
     await asyncio.Event().wait()
 
 
-@pytest.mark.parametrize("task", ["sampler", "uplink"])
+@pytest.mark.parametrize("task", ["sampler", "uplink", "update"])
 def test_a_task_that_hangs_is_ended_by_the_watchdog_and_named_in_the_next_hello(
     task: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,8 +86,12 @@ def test_a_task_that_hangs_is_ended_by_the_watchdog_and_named_in_the_next_hello(
         # From its next turn on it waits for what never comes.
         if task == "sampler":
             monkeypatch.setattr(agent.main, "sleep_us", never)
-        else:
+        elif task == "uplink":
             monkeypatch.setattr(device.agent.uplink, "_connect", never)
+        else:
+            monkeypatch.setattr(device.agent.update, "_work", never)
+            device.agent.update.command(1, COMMAND_UPDATE, [b""])
+            await asyncio.sleep(UPDATE_US_MAX / 1e6)
         # Its pause, the margin of its promise, and the watchdog.
         for _ in range(10 * (30 + 10 + WATCHDOG_S + 2)):
             await asyncio.sleep(0.1)

@@ -100,7 +100,7 @@ class TinyHub:
         return [decode_record(payload)[5] for payload in found]
 
     def values(self, channel: str) -> list[int]:
-        result = []
+        result: list[int] = []
         for identity in sorted(self.payloads):
             if self.payloads[identity][1] == KIND_BATCH:
                 batch = decode_batch(self.payloads[identity], self.keys.seal_key)
