@@ -101,6 +101,7 @@ class BridgeRule:
 
     def __init__(self, rows: list[dict[str, Any]]) -> None:
         self.nodes: dict[str, Node] = _nodes(rows)
+        self._mates: dict[str, list[str]] = self.bridges()
         self._said: dict[tuple[str, str], float] = {}  # device, what -> value of the last finding
         self._high_us: dict[tuple[str, str], int] = {}  # when a passing thing was last high
         self._fault_since_us: dict[str, int] = {}
@@ -132,7 +133,8 @@ class BridgeRule:
                 del self._high_us[device, what]
                 findings += self._grade(self.nodes[device], what, 0.0, now_us)
         for node in self.nodes.values():
-            if node.close(now_us, self._temperature(node, now_us)):
+            if node.is_due(now_us):
+                node.close(now_us, self._temperature(node, now_us))
                 findings += self._judge(node, now_us)
         return findings
 
@@ -200,9 +202,7 @@ class BridgeRule:
         if own is not None:
             return own
         others = [
-            other.temperature_c(now_us)
-            for other in self.nodes.values()
-            if other.row["bridge"] == node.row["bridge"]
+            self.nodes[device].temperature_c(now_us) for device in self._mates[node.row["bridge"]]
         ]
         known = [one for one in others if one is not None]
         return sum(known) / len(known) if known else None

@@ -10,6 +10,7 @@ f0^4 is its constant over its curvature. S is Welch's (1967): means of Hann segm
 What has no clear peak has no frequency: None, never a guess.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +40,7 @@ class Spectrum:
     def __init__(self, rate_hz: float, segment_s: float = SEGMENT_S) -> None:
         self.rate_hz = rate_hz
         self.size = 1 << round(np.log2(max(16.0, segment_s * rate_hz)))
-        self._window = np.hanning(self.size + 1)[:-1]
+        self._window = _hann(self.size)
         self._held = np.zeros(0)
         self._sum = np.zeros(self.size // 2 + 1)
         self.segments = 0
@@ -77,6 +78,14 @@ class Spectrum:
         """Begin a new mean with the samples that wait."""
         self._sum[:] = 0
         self.segments = 0
+
+
+@cache
+def _hann(size: int) -> Array:
+    """Return the window; all nodes of one rate share it."""
+    window = np.hanning(size + 1)[:-1]
+    window.flags.writeable = False
+    return window
 
 
 def find_mode(frequencies: Array, density: Array, low_hz: float, high_hz: float) -> Mode | None:

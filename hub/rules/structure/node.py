@@ -245,17 +245,19 @@ class Node:
             return middle * (1 - BAND_SHARE), middle * (1 + BAND_SHARE)
         return SEARCH_HZ
 
-    def close(self, now_us: int, temperature_c: float | None) -> bool:
-        """End the stretch if it is over; tell whether it did. temperature_c: None, unknown."""
+    def is_due(self, now_us: int) -> bool:
+        """Tell whether the stretch is over."""
+        return self.stretch is not None and now_us - self.stretch.since_us >= STRETCH_US
+
+    def close(self, now_us: int, temperature_c: float | None) -> None:
+        """End the stretch, and judge or learn it. temperature_c: None, unknown."""
         stretch = self.stretch
-        if stretch is None or now_us - stretch.since_us < STRETCH_US:
-            return False
+        assert stretch is not None
         following_us = max(stretch.since_us, now_us - 2 * STRETCH_US) + STRETCH_US
         self.stretch, self.last = Stretch(following_us), stretch
         self._find_mode(stretch, temperature_c)
         if stretch.places_m and stretch.peak < SHAKEN_M_S2:
             self.place.take(median(stretch.places_m), temperature_c, self.learns)
-        return True
 
     def _find_mode(self, stretch: Stretch, temperature_c: float | None) -> None:
         spectrum, self.mode = self.spectrum, None
