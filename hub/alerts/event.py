@@ -294,9 +294,12 @@ class Desk:
         return event.is_fresh and age_us >= self._limits.valid_us // 2
 
     def _is_expired(self, event: Event, now_us: int) -> bool:
-        # Of an earlier run, and no rule has spoken of it since: it ends as its message does.
+        # Of an earlier run, and no rule has spoken of it since: it ends as its message does. A
+        # pressed button speaks once only: what concerns a person stays until somebody sees to it.
+        is_owed = event.needs_acknowledgement and kind_of(event.kind).is_personal
         return (
             not event.is_fresh
+            and not is_owed
             and event.last_us is not None
             and now_us - event.last_us >= self._limits.valid_us
         )

@@ -184,11 +184,9 @@ def test_a_restart_says_nothing_twice_and_takes_back_what_is_over() -> None:
 # Noise
 
 
-def day_of(
-    noise: Noise, first_h: int, hours: int, scale: Any, seed: int = 0
-) -> list[tuple[int, str]]:
+def day_of(noise: Noise, first_h: int, hours: int, scale: Any) -> list[tuple[int, str]]:
     """Play hours of a channel with a batch each minute; return (hour, state) of changes."""
-    dice, changes = random.Random(seed), []
+    dice, changes = random.Random(first_h), []
     for minute in range(first_h * 60, (first_h + hours) * 60):
         traffic = 6.0 if dice.random() < 0.3 else 1.0
         values = [round(dice.gauss(0, 10 * scale(minute / 60) * traffic)) for _ in range(32)]

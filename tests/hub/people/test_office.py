@@ -277,3 +277,22 @@ def test_a_personal_part_that_does_not_open_is_refused_and_counted(tmp_path: Pat
         assert (await ask(hub, "people cases", **OFFICE))["done"] == []
 
     in_hub(tmp_path, act)
+
+
+def test_an_unseen_button_is_a_case_until_somebody_sees_to_it_also_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    async def first(hub: Hub) -> None:
+        await says(hub, "button", LANE_ALERT, 0, 1)
+        hub.tick()
+        await hub.alerts._write()
+
+    async def second(hub: Hub) -> None:
+        for _ in range(48):
+            hub.clock.advance(1800 * S)  # type: ignore[attr-defined]
+            hub.tick()
+        (case,) = (await ask(hub, "people cases", **OFFICE))["done"]
+        assert (case["pseudonym"], case["acknowledged_by"]) == ("p-001", "")
+
+    in_hub(tmp_path, first)
+    in_hub(tmp_path, second)
