@@ -130,22 +130,19 @@ class Demands:
 
 def read_demands(document: Document, *, scale: float, false_alarms_month: float) -> Demands:
     """Read the three tables. scale: seconds of the run for each of the file."""
-    tables = {
-        table: [
-            _demand(document, table, at, row, scale)
-            for at, row in enumerate(document.read_tables(ROWS, table))
-        ]
-        for table in TABLES
-    }
+    tables: dict[str, list[Demand]] = {}
+    for table in TABLES:
+        rows = document.read_tables(ROWS, table)
+        for at, row in enumerate(rows):
+            if 0 <= row["until_s"] <= row["from_s"]:
+                why, remedy = f"is {row['until_s']:g}", "Allowed: after from_s, or -1."
+                raise document.error(table, "until_s", why, remedy, at=at)
+        tables[table] = [_demand(row, scale) for row in rows]
     return Demands(**tables, false_alarms_month=false_alarms_month)
 
 
-def _demand(document: Document, table: str, at: int, row: dict[str, Any], scale: float) -> Demand:
+def _demand(row: dict[str, Any], scale: float) -> Demand:
     is_open = row["until_s"] < 0
-    if not is_open and row["until_s"] <= row["from_s"]:
-        raise document.error(
-            table, "until_s", f"is {row['until_s']:g}", "Allowed: after from_s, or -1.", at=at
-        )
     level = LEVEL_NAMES.index(row["level"])
     # What is raised because of the last second of the world is said while the run drains.
     until_s = math.inf if is_open else row["until_s"] * scale

@@ -12,43 +12,51 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from agent import drivers
 from agent.config import Config, SensorRow
 from agent.policy import Rule
 from boards.profiles import make_config
 from protocols.batch import Batch, Series
 from protocols.vocabulary import LANE_WAVE
+from simulators.board import SimBoard
+from simulators.clock import HandClock
 from simulators.scenario import Placed
 from simulators.signals.basic import STANDARD_GRAVITY
 from simulators.signals.deck_record import RATE_HZ, DeckRecords
 
 READINGS_MAX = 4
 WAVE_US = 5_000_000  # one report of a waveform
-WAVE_EXPONENT, WAVE_LSB = -8, 61_292  # m/s2: 62.5 ug
-TILT_LSB = 3_831  # m/s2 times 1e8: 3.9 ug
 DRIFT_M_S2_PER_K = 0.15e-3 * STANDARD_GRAVITY  # ADXL355 data sheet, table 1: offset drift
 DRIFT_AXES = (0.6, -0.4, 0.8)  # of that, which is the most: one chip's axes differ
 DAY_US = 86_400_000_000
 EVENT_DRIVERS = ("digital_input", "wire_loop", "pressure_mat")
 
 
-class Slow(NamedTuple):
-    """How a driver's readings come out: unit, exponent, multiplier, noise and own rate in Hz."""
+# Slow drivers -> noise of a reading, in its unit, and the chip's own rate in Hz; 0: the agent's.
+DRIVERS = {
+    "a02yyuw": (0.003, 0.0),
+    "mb7389": (0.003, 0.0),
+    "tmp117": (0.03, 1.0),
+    "soil_moisture": (0.004, 0.0),
+    "ads1115": (2e-6, 8.0),
+    "tipping_bucket": (0.0, 0.0),
+}
+
+
+class Scale(NamedTuple):
+    """How a driver counts: a reading is count * multiplier * 10**exponent in the unit."""
 
     unit: str
     exponent: int
     multiplier: int
-    noise: float
-    rate_hz: float
 
+    def lsb(self) -> float:
+        """Return what one count is."""
+        return self.multiplier * 10.0**self.exponent
 
-DRIVERS = {
-    "a02yyuw": Slow("m", -2, 1, 0.003, 0),
-    "mb7389": Slow("m", -2, 1, 0.003, 0),
-    "tmp117": Slow("Cel", -7, 78_125, 0.03, 1),
-    "soil_moisture": Slow("1", -3, 1, 0.004, 0),
-    "ads1115": Slow("m", -6, 1, 2e-6, 8),
-    "tipping_bucket": Slow("m", -4, 5, 0.0, 0),
-}
+    def pair(self) -> tuple[int, int]:
+        """Return (exponent, multiplier), as a series wants it."""
+        return self.exponent, self.multiplier
 
 
 class Signal(Protocol):
@@ -75,22 +83,22 @@ class Source(Protocol):
 
 
 class SlowSource:
-    """One value now and then. spacing_us: 0: one reading a report."""
+    """One value now and then. spacing_us: 0: one reading a report. noise: of one reading."""
 
-    def __init__(self, name: str, kind: Slow, signal: Signal, dice: random.Random) -> None:
+    def __init__(self, name: str, scale: Scale, signal: Signal, dice: random.Random) -> None:
         self._name = name
-        self._kind = kind
+        self._scale = scale
         self._signal = signal
         self._dice = dice
+        self.noise = 0.0
         self.spacing_us = 0
 
     def series(self, from_us: int, until_us: int, boot_us: int) -> list[Series]:
-        kind = self._kind
+        lsb = self._scale.lsb()
         taken = (until_us - from_us) // self.spacing_us if self.spacing_us else 1
         count = max(1, min(READINGS_MAX, taken))
         spacing_us = (until_us - from_us) // count
-        noise = kind.noise / math.sqrt(max(1, taken // count))
-        scale = kind.multiplier * 10.0**kind.exponent
+        noise = self.noise / math.sqrt(max(1, taken // count))
         first_us = from_us + spacing_us
         values = []
         for position in range(count):
@@ -98,10 +106,10 @@ class SlowSource:
             if noise:
                 value += self._dice.gauss(0.0, noise)
             # A bucket that is not full has not tipped.
-            values.append(int(value / scale) if not noise else round(value / scale))
+            values.append(int(value / lsb) if not noise else round(value / lsb))
         start_us = first_us - boot_us
         return [
-            Series(self._name, kind.unit, (kind.exponent, kind.multiplier), start_us,
+            Series(self._name, self._scale.unit, self._scale.pair(), start_us,
                    spacing_ns=spacing_us * 1000, values=values)
         ]  # fmt: skip
 
@@ -109,17 +117,18 @@ class SlowSource:
 class TiltSource:
     """A slow accelerometer: READINGS_MAX means of each report, in three axes."""
 
-    def __init__(self, name: str, signal: Signal, dice: random.Random, rate_hz: float) -> None:
+    def __init__(self, name: str, scale: Scale, signal: Signal, dice: random.Random) -> None:
         self._name = name
+        self._scale = scale
         self._signal = signal
         self._dice = dice
-        self._rate_hz = rate_hz
+        self.rate_hz = 4.0
         self._swing_k = 8.0  # of the day, in a box on a post
 
     def series(self, from_us: int, until_us: int, boot_us: int) -> list[Series]:
         spacing_us = (until_us - from_us) // READINGS_MAX
-        of_mean = math.sqrt(max(1.0, spacing_us * 1e-6 * self._rate_hz))
-        noise = 22.5e-6 * STANDARD_GRAVITY * math.sqrt(self._rate_hz / 2) / of_mean
+        of_mean = math.sqrt(max(1.0, spacing_us * 1e-6 * self.rate_hz))
+        noise = 22.5e-6 * STANDARD_GRAVITY * math.sqrt(self.rate_hz / 2) / of_mean
         columns: list[list[int]] = [[], [], []]
         for position in range(READINGS_MAX):
             at_us = from_us + (position + 1) * spacing_us
@@ -128,9 +137,9 @@ class TiltSource:
             for axis in range(3):
                 drift = DRIFT_M_S2_PER_K * DRIFT_AXES[axis] * warming_k
                 value = axes[axis] + drift + self._dice.gauss(0.0, noise)
-                columns[axis].append(round(value * 1e8 / TILT_LSB))
+                columns[axis].append(round(value / self._scale.lsb()))
         return [
-            Series(f"{self._name}.{axis}", "m/s2", (WAVE_EXPONENT, TILT_LSB),
+            Series(f"{self._name}.{axis}", "m/s2", self._scale.pair(),
                    from_us + spacing_us - boot_us, spacing_ns=spacing_us * 1000, values=column)
             for axis, column in zip("xyz", columns, strict=True)
         ]  # fmt: skip
@@ -139,10 +148,13 @@ class TiltSource:
 class WaveSource:
     """A bridge's accelerometer that sends its waveform; of each period only the first seconds."""
 
-    def __init__(self, name: str, records: DeckRecords, place: Placed, record_s: int) -> None:
+    def __init__(
+        self, name: str, scale: Scale, records: DeckRecords, *, position: float, record_s: int
+    ) -> None:
         self._name = name
+        self._scale = scale
         self._records = records
-        self._place = place
+        self._position = position
         self._record_us = record_s * 1_000_000
         self._begun_us = -1
         self._counts: list[list[int]] = []
@@ -150,12 +162,12 @@ class WaveSource:
     def series(self, from_us: int, until_us: int, boot_us: int) -> list[Series]:
         if self._begun_us < 0 or not 0 <= from_us - self._begun_us < self._record_us:
             self._begun_us = from_us
-            axes = self._records.piece(from_us, self._place.position)
-            self._counts = (axes * (1e8 / WAVE_LSB)).round().astype(int).tolist()
+            axes = self._records.piece(from_us, self._position)
+            self._counts = (axes / self._scale.lsb()).round().astype(int).tolist()
         first = (from_us - self._begun_us) * RATE_HZ // 1_000_000
         count = (until_us - from_us) * RATE_HZ // 1_000_000
         return [
-            Series(f"{self._name}.{axis}", "m/s2", (WAVE_EXPONENT, WAVE_LSB), from_us - boot_us,
+            Series(f"{self._name}.{axis}", "m/s2", self._scale.pair(), from_us - boot_us,
                    spacing_ns=1_000_000_000 // RATE_HZ, values=column[first : first + count])
             for axis, column in zip("xyz", self._counts, strict=True)
         ]  # fmt: skip
@@ -312,19 +324,33 @@ class Reporter:
         settings = {**row.settings, **rule.pace}
         rate_hz = settings.get("rate_mhz", 0) / 1000
         signal, dice = self._signals[row.name], self._dice[row.name]
+        scale = _scale(row.driver, settings)
         if row.driver == "adxl355" and rate_hz > RATE_HZ / 2:
-            return WaveSource(row.name, self._records, self.place, self._settings["record_s"])
+            return WaveSource(
+                row.name, scale, self._records, position=self.place.position,
+                record_s=self._settings["record_s"],
+            )  # fmt: skip
         if row.driver == "adxl355":
-            return TiltSource(row.name, signal, dice, rate_hz)
-        kind = DRIVERS.get(row.driver)
-        if kind is None:
+            tilt = TiltSource(row.name, scale, signal, dice)
+            tilt.rate_hz = rate_hz
+            return tilt
+        if row.driver not in DRIVERS:
             return None
         if "height_mm" in settings:
             signal = Stage(signal, settings["height_mm"])
-        source = SlowSource(row.name, kind, signal, dice)
-        every_us = settings.get("every_ms", 0) * 1000
-        source.spacing_us = every_us or (int(1e6 / kind.rate_hz) if kind.rate_hz else 0)
+        source = SlowSource(row.name, scale, signal, dice)
+        source.noise, own_hz = DRIVERS[row.driver]
+        source.spacing_us = settings.get("every_ms", 0) * 1000 or int(
+            1e6 / own_hz if own_hz else 0
+        )
         return source
+
+
+def _scale(driver: str, settings: dict[str, Any]) -> Scale:
+    """Return how the agent's own driver counts with these settings."""
+    made = drivers.create(driver, SimBoard(HandClock()), settings)
+    _, unit, exponent, multiplier = made.channels[0]
+    return Scale(unit, exponent, multiplier)
 
 
 def _when(event: tuple[int, SensorRow, float]) -> int:
