@@ -88,6 +88,15 @@ def test_identity_and_cause_of_the_boot(interpreter: Interpreter) -> None:
     assert world.ask("[board.reset_cause, board.unique_id.hex()]") == ["power_on", "01020304"]
 
 
+def test_the_watchdog_wakes_within_what_every_chip_can_wait(interpreter: Interpreter) -> None:
+    world = World(interpreter)
+    assert world.ask("[board.watchdog().feed(), board.watchdog().timeout]") == [None, 8000]
+
+
+def test_there_is_no_network_to_join_without_an_access_point(interpreter: Interpreter) -> None:
+    assert World(interpreter).ask("board.network(None)") is None
+
+
 def test_square_waves_are_of_whole_hertz(interpreter: Interpreter) -> None:
     world = World(interpreter)
     with pytest.raises(ValueError, match="whole hertz"):
