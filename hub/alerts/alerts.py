@@ -189,9 +189,10 @@ class Alerts:
     def _escalated(self, escalation: Escalation) -> list[tuple[int, str]]:
         event, step = escalation.event, escalation.step
         message = self._last[event.id]
+        about = _about(event)
         texts = (
-            f"警報 {event.id} をまだ誰も確認していません（{step} 回目）: {event.text_ja}",
-            f"nobody has acknowledged alert {event.id} yet ({step}): {event.text_en}",
+            f"警報 {event.id} をまだ誰も確認していません（{step} 回目）: {about[0]}",
+            f"nobody has acknowledged alert {event.id} yet ({step}): {about[1]}",
         )
         self.notice(WARNING, "alerts", texts, event.drill)
         self.note(self._entry("rule:alerts", "alerts escalate", event, after=f"step {step}"))
@@ -276,7 +277,7 @@ class Alerts:
         what = "alerts"
         if event is not None:
             drill = " (drill)" if event.drill else ""
-            what = f"event {event.id}{drill}: {event.text_ja} / {event.text_en}"
+            what = f"event {event.id}{drill}: {' / '.join(_about(event))}"
         return audit(self._utc_us(), actor, command, what=what, after=after)
 
     # What it shows
@@ -322,6 +323,14 @@ class Alerts:
 
     def _utc_us(self) -> int:
         return self._time.utc_us(self._clock.now_us())
+
+
+def _about(event: Event) -> tuple[str, str]:
+    """Return what it is in Japanese and English; of what concerns a person only its kind."""
+    kind = kind_of(event.kind)
+    if kind.is_personal:
+        return kind.event_ja, kind.event_en
+    return event.text_ja, event.text_en
 
 
 def _plain(name: str) -> str:

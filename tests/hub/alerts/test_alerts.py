@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -204,6 +205,25 @@ def test_a_real_event_in_a_drill_ends_it_and_sounds(tmp_path: Path) -> None:
             hub.watch.find(WIRE)
             assert ["siren", 60_000, False] in peer.actuated()
             await until(lambda: any(b">Actual<" in body for _, body in receiver.got))
+
+        run(path, act)
+
+
+def test_what_concerns_a_person_is_escalated_without_a_word_of_it(tmp_path: Path) -> None:
+    with web_receiver() as receiver:
+        path = settings(tmp_path, receiver.port, escalate_s=30)
+
+        async def act(hub: Hub, peer: FakePeer) -> None:
+            hub.watch.find(HOME)
+            now_us = hub.clock.now_us()
+            hub.alerts.tick(now_us + 31_000_000)
+            texts = [one["text_ja"] for one in hub.snapshot()["alerts"]]
+            assert any("まだ誰も確認していません" in one for one in texts)
+            assert "佐藤" not in json.dumps(hub.snapshot(), ensure_ascii=False)
+            await hub.store.wait_idle()
+            entries = [one.fields() for _, one in read(hub.store._db, AUDIT)]
+            assert any(one["command"] == "alerts escalate" for one in entries)
+            assert "佐藤" not in json.dumps(entries, ensure_ascii=False)
 
         run(path, act)
 
