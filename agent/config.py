@@ -30,7 +30,8 @@ DEVICE_ROWS: "tuple[Any, ...]" = (
     ("sensors", "tables", REQUIRED, "a list with a table for each sensor"),
     ("policy", "table", REQUIRED, "a table with normal, and watch and disaster where they differ"),
     ("outputs", "tables", [], "a list with a table for each siren or lamp"),
-    ("alone_after_ms", (10_000, 86_400_000), 120_000, "10000 to 86400000, without a hub"),
+    # No less than a session may be silent: the hub asks for the time every ten seconds.
+    ("alone_after_ms", (30_000, 86_400_000), 120_000, "30000 to 86400000, without a hub"),
     ("wifi", "table", ABSENT, "a table with ssid and password"),
     ("led_pin", (0, 99), ABSENT, "the number of a pin, lit by the command identify"),
     ("board", "text", "", "a name of boards/boards: of the images that fit it"),
