@@ -17,7 +17,7 @@ from hub.alerts.outbox import FILE_NAME
 from hub.console.server import serve
 from hub.ledger import AUDIT, read
 from hub.main import Hub
-from hub.rules.finding import EMERGENCY, INFO, Finding
+from hub.rules.finding import EMERGENCY, INFO, WARNING, Finding
 from hub.settings import SettingsError
 from protocols.session import OPEN
 from protocols.vocabulary import COMMAND_ACTUATE, MODE_DISASTER, RESULT_DONE
@@ -207,6 +207,48 @@ def test_a_real_event_in_a_drill_ends_it_and_sounds(tmp_path: Path) -> None:
             await until(lambda: any(b">Actual<" in body for _, body in receiver.got))
 
         run(path, act)
+
+
+def river(level: int, text: str, is_over: bool = False) -> Finding:
+    return Finding("river", "river-1", level, 0, text, text, is_over)
+
+
+def test_who_is_told_of_an_event_hears_its_end_and_others_only_when_nobody_reacts(
+    tmp_path: Path,
+) -> None:
+    with web_receiver() as told, web_receiver() as head, web_receiver() as every:
+        path = settings(tmp_path, every.port, settle_s=0, update_s=10, escalate_s=30)
+        for name, port, more in (
+            ("told", told.port, {"level": "emergency"}),
+            ("head", head.port, {"step": 1}),
+        ):
+            hook = {"name": name, "url": f"http://127.0.0.1:{port}/", **more}
+            configuration.add_table(path, "webhook", hook)
+
+        async def act(hub: Hub, peer: FakePeer) -> None:
+            at_us = hub.clock.now_us()
+            hub.watch.find(river(WARNING, "3.0 m"))
+            hub.watch.find(river(EMERGENCY, "4.0 m"))
+            hub.watch.find(river(WARNING, "3.5 m"))
+            hub.alerts.tick(at_us + 12_000_000)
+            await until(lambda: len(every.got) == 3)
+            assert head.got == []
+            hub.alerts.tick(at_us + 31_000_000)
+            await until(lambda: head.got)
+            hub.watch.find(river(INFO, "2.0 m", is_over=True))
+            hub.alerts.tick(at_us + 33_000_000)
+            await until(lambda: len(every.got) == 4)
+
+        run(path, act)
+        types = {
+            name: [read_cap(body).msg_type.value for _, body in one.got]
+            for name, one in (("every", every), ("told", told), ("head", head))
+        }
+        assert types == {
+            "every": ["Alert", "Update", "Update", "Cancel"],
+            "told": ["Update", "Update", "Cancel"],
+            "head": ["Update", "Cancel"],
+        }
 
 
 def test_what_concerns_a_person_is_escalated_without_a_word_of_it(tmp_path: Path) -> None:
