@@ -81,6 +81,16 @@ def weigh(
     typer.echo(f"{len(done['rows'])} vehicles; not one alone: {done['refused']}")
 
 
+@app.command(epilog="Example: hinomi hub relearn bridge-1")
+def relearn(
+    device: Annotated[str, typer.Argument(help="Node of a bridge that was repaired.")],
+    config: ConfigPath = DEFAULT,
+) -> None:
+    """Let a bridge's node learn anew what is normal, after a repair. / 平常値を学習し直す"""
+    done = ask(configuration.load(config).data, {"do": "relearn", "device": device})
+    typer.echo(f"{device}: {done['baseline_h']:.0f} 時間学習します / learns for so many hours.")
+
+
 def _local(row: dict[str, Any]) -> datetime:
     return datetime.fromtimestamp(row["utc_us"] / 1e6).astimezone()
 

@@ -1,10 +1,16 @@
 """What operators may ask of reports and vehicles' weights, behind hub.admin."""
 
-from typing import Any
+import logging
+from typing import TYPE_CHECKING, Any
 
 from hub.admin import AdminError, Handler
 from hub.report.inspections import Inspections
 from hub.rules.bridge import BridgeRule
+
+if TYPE_CHECKING:
+    from hub.rules.structure.node import Node
+
+log = logging.getLogger(__name__)
 
 MINUTES_MAX = 1440
 
@@ -26,11 +32,21 @@ def handlers(inspections: Inspections, rule: BridgeRule) -> dict[str, Handler]:
         chosen = [bridge] if bridge else known
         return {"names": inspections.ask(chosen, round(minutes * 60_000_000))}
 
-    def passages(fields: dict[str, Any], actor: str) -> dict[str, Any]:
+    def node_of(fields: dict[str, Any]) -> "Node":
         node = rule.nodes.get(str(fields.get("device", "")))
         if node is None:
             known = ", ".join(rule.nodes) or "none"
             raise AdminError("There is no such node", f"Known: {known}.")
+        return node
+
+    def relearn(fields: dict[str, Any], actor: str) -> dict[str, Any]:
+        node = node_of(fields)
+        node.relearn()
+        log.info("%s lets %s learn anew", actor, node.row["device"])
+        return {"baseline_h": node.row["baseline_h"]}
+
+    def passages(fields: dict[str, Any], actor: str) -> dict[str, Any]:
+        node = node_of(fields)
         kept = node.passages.kept if node.passages else node.passages_kept
         factor = node.row["tonnes_per_um_m"]
         rows = [
@@ -41,4 +57,4 @@ def handlers(inspections: Inspections, rule: BridgeRule) -> dict[str, Handler]:
         refused = node.passages.refused_count if node.passages else 0
         return {"rows": rows, "refused": refused, "tonnes_per_um_m": factor}
 
-    return {"report make": make, "passages": passages}
+    return {"report make": make, "passages": passages, "relearn": relearn}

@@ -45,6 +45,14 @@ def test_passages_are_listed_with_their_weights() -> None:
         handlers(desk(Path("unused"), rule), rule)["passages"]({"device": "nobody"}, "x")
 
 
+def test_after_a_repair_a_node_learns_anew() -> None:
+    rule = learned_rule()
+    done = handlers(desk(Path("unused"), rule), rule)["relearn"]({"device": "bridge-2"}, "x")
+    assert done == {"baseline_h": 24.0}
+    assert rule.nodes["bridge-2"].frequency.line.count == 0
+    assert rule.nodes["bridge-2"].references == [] != rule.nodes["bridge-1"].references
+
+
 def test_trucks_of_known_weight_give_the_factor() -> None:
     noon = datetime.now().astimezone().replace(hour=12, minute=0, second=0, microsecond=0)
     rows = [

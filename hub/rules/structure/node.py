@@ -277,6 +277,11 @@ class Node:
             return
         self.frequency.take(mode.frequency_hz, temperature_c, self.learns)
 
+    def relearn(self) -> None:
+        """Forget what is normal, after a repair; cycles and vehicles stay."""
+        self.frequency, self.place = Judged(), Judged()
+        self.references = [self.row["frequency_hz"]] if self.row["frequency_hz"] else []
+
     def loss_percent(self) -> float | None:
         """Return the loss of frequency that temperature does not explain; None: not computable."""
         off, expected = self.frequency.off(), self.frequency.expected
