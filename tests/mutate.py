@@ -157,7 +157,8 @@ def files_of(driver: str) -> list[str]:
                 f'"{user}"' in (REPOSITORY / file).read_text("utf-8") for user in users_of(driver)
             )
         )
-        or Path(file).stem in {f"test_{name}" for name in (driver, *users_of(driver))}
+        or Path(file).stem.removeprefix("test_").removeprefix("chips_")
+        in {driver, *users_of(driver)}
     ]
     return [file for file in named if not _is_slow(file)] + [EVERY_PAIR]
 

@@ -9,7 +9,6 @@ from protocols.portable import const
 TALKERS = ("GN", "GP", "GL", "GA", "GB", "BD", "GI", "GQ", "QZ")
 SENTENCE_SIZE_MAX = const(120)  # the standard says 82; receivers with more digits say more
 _START = const(0x24)  # $
-_STAR = const(0x2A)
 _CHECKSUM_SIZE = const(3)  # *hh
 
 
@@ -94,10 +93,10 @@ def degrees_e7(text: str, hemisphere: str, degrees_size: int) -> int:
 
 def seconds_of_day(text: str) -> int:
     """Return the whole seconds of "hhmmss.ss"; ValueError for what is no time."""
-    number = fixed_point(text[:6], 0)
+    number = fixed_point(text, 0)
     hour, minute, second = number // 10_000, number // 100 % 100, number % 100
     # 60: a leap second.
-    if len(text) < 6 or number < 0 or hour > 23 or minute > 59 or second > 60:
+    if len(text.partition(".")[0]) != 6 or number < 0 or hour > 23 or minute > 59 or second > 60:
         raise ValueError("no time: " + text)
     return hour * 3600 + minute * 60 + second
 

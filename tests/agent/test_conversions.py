@@ -38,6 +38,22 @@ def test_nothing_before_the_first_conversion_is_a_loss() -> None:
     assert not watch.is_loss(500_000, is_fresh=True)
 
 
+def test_it_is_lost_from_just_where_the_fastest_oscillator_may_have_made_two() -> None:
+    # Of 25 ms, 15 % too fast: 21.25 ms.
+    for waited_us, polled_us, expected in (
+        (31_249, 10_000, False),
+        (42_499, 100, False),
+        (42_500, 100, True),
+        (51_249, 30_000, False),
+        (51_250, 30_000, True),
+    ):
+        watch = Conversions(25_000)
+        for after_us in (0, 100):
+            assert not watch.is_loss(10_000 + after_us, is_fresh=True)
+        assert not watch.is_loss(10_000 + polled_us, is_fresh=False)
+        assert watch.is_loss(10_000 + waited_us, is_fresh=True) == expected
+
+
 def test_after_a_restart_the_past_is_forgotten() -> None:
     watch = Conversions(25_000)
     for now_us in (0, 25_000):

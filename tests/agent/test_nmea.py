@@ -80,10 +80,16 @@ def test_lines_that_never_end_are_cut_and_counted() -> None:
 
 
 def test_longest_sentence_fits() -> None:
-    body = b"GNTXT," + b"9" * (SENTENCE_SIZE_MAX - 10)
-    assert len(sentence(body)) == SENTENCE_SIZE_MAX + 2
+    body = b"GNTXT," + b"9" * 110
+    assert len(sentence(body)) == 122 == SENTENCE_SIZE_MAX + 2
     assert len(read(sentence(body))[0]) == 1
     assert read(sentence(body + b"9")) == ([], 1)
+
+
+def test_only_printable_bytes_make_a_sentence() -> None:
+    assert read(sentence(b"GNTXT, ~")) == ([["TXT", " ~"]], 0)
+    for byte in (0x00, 0x1F, 0x7F, 0x80, 0xFF):
+        assert read(sentence(b"GNTXT," + bytes((byte,)))) == ([], 1)
 
 
 def test_empty_and_short_lines_are_refused() -> None:
@@ -108,6 +114,8 @@ def test_angles_are_in_1e_7_degrees() -> None:
     assert degrees_e7("01131.000", "W", 3) == -115_166_667
     assert degrees_e7("3539.12345", "S", 2) == -356_520_575
     assert degrees_e7("0000.00003", "N", 2) == 5
+    assert degrees_e7("0000.0000029", "N", 2) == 0
+    assert degrees_e7("0000.0000030", "N", 2) == 1
     assert degrees_e7("9000.000", "S", 2) == -900_000_000
     assert degrees_e7("18000.0", "E", 3) == 1_800_000_000
 
@@ -120,6 +128,8 @@ def test_angles_that_cannot_be_are_refused() -> None:
         ("4860.000", "N", 2),
         ("9000.001", "N", 2),
         ("18000.001", "E", 3),
+        ("9000.000006", "N", 2),
+        ("18000.000006", "E", 3),
         ("48", "N", 2),
         ("-107.0", "N", 2),
         ("48-7.0", "N", 2),
@@ -132,6 +142,8 @@ def test_times_of_day() -> None:
     assert seconds_of_day("123519.00") == 45_319
     assert seconds_of_day("235960.5") == 86_400  # a leap second
     for text in ("", "12351", "240000", "126000", "123561", "12a519", "-12351"):
+        assert is_refused(seconds_of_day, text)
+    for text in ("12345.6", "12345.", "1235190", "0123519.0", "123519.5.5", "123519.x"):
         assert is_refused(seconds_of_day, text)
 
 
@@ -147,5 +159,15 @@ def test_dates() -> None:
         ("311299", 36_524),
     ):
         assert days_since_2000(text) == days
-    for text in ("", "10126", "320126", "000126", "010026", "011326", "290226", "0101260"):
+    for text in (
+        "",
+        "10126",
+        "320126",
+        "321226",
+        "000126",
+        "010026",
+        "011326",
+        "290226",
+        "0101260",
+    ):
         assert is_refused(days_since_2000, text)

@@ -20,5 +20,11 @@ def test_what_has_no_end_is_right_to_a_billionth() -> None:
         assert abs(left - right) * 400_000_000 <= right
 
 
+def test_all_31_bits_are_used_and_no_more() -> None:
+    assert scale_of(0x7FFFFFFF, 1) == (2_147_483_647, 0)
+    assert scale_of(0x7FFFFFFF, 10) == (2_147_483_647, -1)
+    assert scale_of(0x80000000, 1) == (214_748_365, 1)
+
+
 def test_large_values_get_a_positive_exponent() -> None:
     assert scale_of(5_000_000_000, 1) == (5, 9)
