@@ -31,6 +31,7 @@ from hub.timetable import Timetable
 from hub.timing import Timing
 from protocols.batch import Batch, decode_batch
 from protocols.errors import RemoteProtocolError
+from protocols.limits import TEXT_SIZE_MAX
 from protocols.vocabulary import (
     KIND_BATCH,
     KIND_MODE,
@@ -207,8 +208,8 @@ class Watch:
             "level": level,
             "drill": drill,
             "kind": kind,
-            "text_ja": texts[0],
-            "text_en": texts[1],
+            "text_ja": _fitting(texts[0]),
+            "text_en": _fitting(texts[1]),
         }
         self._sender.record(KIND_NOTICE, LANE_ALERT, self._clock.now_us(), fields)
 
@@ -284,8 +285,8 @@ class Watch:
         fields = {
             "mode": change.mode,
             "drill": change.drill,
-            "actor": change.actor,
-            "reason": change.reason,
+            "actor": _fitting(change.actor),
+            "reason": _fitting(change.reason),
         }
         self._sender.record(KIND_MODE, LANE_ALERT, now_us, fields)
         if self.orders is not None:
@@ -387,6 +388,11 @@ class Watch:
         if self.orders is not None:
             snapshot["unconfirmed"] = self.orders.unconfirmed()
         return snapshot
+
+
+def _fitting(text: str) -> str:
+    """Return as much of a text as a record takes: whoever says too much is heard all the same."""
+    return text.encode()[:TEXT_SIZE_MAX].decode(errors="ignore")
 
 
 def _marked(finding: Finding) -> Finding:

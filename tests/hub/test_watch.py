@@ -214,3 +214,13 @@ async def test_memory_of_another_version_is_left_and_the_mode_is_kept(tmp_path: 
     await town.restart()
     assert town.hub.watch.modes.mode == MODE_DISASTER
     await town.stop()
+
+
+async def test_a_finding_of_too_many_words_raises_the_mode_and_goes_out_as_far_as_it_fits(
+    tmp_path: Path,
+) -> None:
+    town = Town(tmp_path)
+    long = Finding("river", "x", WARNING, MODE_WATCH, "水" * 900, "w" * 3000)
+    town.hub.watch.find(long)
+    assert town.hub.watch.modes.mode == MODE_WATCH
+    await town.stop()
