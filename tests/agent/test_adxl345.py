@@ -22,6 +22,7 @@ class Board:
         self.fifo: list[bytes] = []
         self.written: list[tuple[int, int]] = []
         self.fails = False
+        self.broken = -1  # this register keeps nothing
         self.clock = self
 
     def sleep_us(self, duration_us: int) -> None:
@@ -32,7 +33,7 @@ class Board:
         return self
 
     def spi(self, bus: int, cs: int, baudrate: int, mode: int) -> "Board":
-        assert (bus, cs, mode) == (0, 5, 3)
+        assert (bus, cs, baudrate, mode) == (0, 5, 2_000_000, 3)
         return self
 
     def readfrom_mem_into(self, addr: int, register: int, buf: "Any") -> None:
@@ -41,13 +42,16 @@ class Board:
             raise OSError(ENODEV)
         self.registers[0x39] = len(self.fifo)
         if register == 0x32:
+            assert len(buf) == 6
             self.registers[0x32:0x38] = self.fifo.pop(0) if self.fifo else bytes(6)
         buf[:] = self.registers[register : register + len(buf)]
 
     def writeto_mem(self, addr: int, register: int, buf: bytearray) -> None:
         if self.fails:
             raise OSError(ENODEV)
-        self.registers[register] = buf[0]
+        assert len(buf) == 1
+        if register != self.broken:
+            self.registers[register] = buf[0]
         self.written.append((register, buf[0]))
 
     def transfer(self, out: "Any", into: "Any") -> None:
@@ -58,6 +62,34 @@ class Board:
             into[1:] = data
         else:
             self.writeto_mem(0x53, command, bytearray(out[1:]))
+
+
+class Pushed(Board):
+    """Its mass rests at 7, -7, 256 steps, and moves by `moved` in the self-test.
+
+    Each wait makes 36 samples; the first after a change of settings are not settled.
+    """
+
+    def __init__(self, moved: "tuple[int, ...]") -> None:
+        Board.__init__(self)
+        self.moved = moved
+        self.is_settled = False
+
+    def sleep_us(self, duration_us: int) -> None:
+        assert 40_000 <= duration_us < 100_000
+        sample = bytearray()
+        for rest, moved in zip((7, -7, 256), self.moved):  # noqa: B905
+            value = rest + moved if self.registers[0x31] & 0x80 else rest
+            value = value if self.is_settled else 4095
+            sample += bytes((value & 0xFF, value >> 8 & 0xFF))
+        self.fifo = (self.fifo + [bytes(sample)] * 36)[-33:]
+        self.is_settled = True
+
+    def writeto_mem(self, addr: int, register: int, buf: bytearray) -> None:
+        Board.writeto_mem(self, addr, register, buf)
+        self.is_settled = False
+        if register == 0x38:
+            self.fifo = []
 
 
 ON_I2C = {"name": "acc", "i2c": 1, "rate_mhz": 100_000}
@@ -145,11 +177,28 @@ def test_a_block_counts_only_if_the_chip_still_measures_after_it() -> None:
 
 
 def test_silence_is_an_error() -> None:
-    _, sensor = started(ON_I2C)
     out = array("i", [0] * 96)
-    for poll in range(5):
-        assert sensor.read(out, poll * sensor.poll_us) == 0
-    assert "no samples" in error_of(lambda: sensor.read(out, 5 * sensor.poll_us)).cause
+    for begin_us in (0, 1, 3_600_000_000):
+        _, sensor = started(ON_I2C)
+        for poll in range(5):
+            assert sensor.read(out, begin_us + poll * sensor.poll_us) == 0
+        late_us = begin_us + 4 * sensor.poll_us + 1
+        assert "no samples" in error_of(lambda: sensor.read(out, late_us)).cause  # noqa: B023
+
+
+def test_a_chip_that_does_not_keep_a_setting_is_not_started() -> None:
+    for register in (0x2C, 0x31, 0x38, 0x2D):
+        board = Board()
+        board.broken = register
+        assert "lost its settings" in error_of(Adxl345(board, ON_I2C).start).cause
+
+
+def test_the_range_is_set_and_the_full_resolution_with_it() -> None:
+    for range_g, data_format in ((2, 0x08), (4, 0x09), (8, 0x0A), (16, 0x0B)):
+        settings = dict(ON_SPI)
+        settings["range_g"] = range_g
+        board, _ = started(settings)
+        assert board.registers[0x31] == data_format
 
 
 def test_another_chip_and_none_are_told_apart_on_spi() -> None:
@@ -192,6 +241,23 @@ def test_rates_are_the_chips_own_and_what_the_bus_can_carry() -> None:
     assert sensor.spacing_us == 320_000
     sensor.stop()
     assert board.registers[0x2D] == 0
+
+
+def test_self_test_compares_settled_samples_and_goes_on_as_before() -> None:
+    typical = [354, -354, 588]
+    limits = ((32, 1140), (-1140, -32), (60, 1479))
+    for axis in range(3):
+        least, most = limits[axis]
+        for steps, passes in ((least - 1, 0), (least, 1), (most, 1), (most + 1, 0)):
+            moved = list(typical)
+            moved[axis] = steps
+            board = Pushed(tuple(moved))
+            sensor = Adxl345(board, ON_SPI)
+            assert sensor.self_test() == bool(passes)
+            formats = [value for register, value in board.written if register == 0x31]
+            rates = [value for register, value in board.written if register == 0x2C]
+            assert formats == [0x0B, 0x8B, 0x08]
+            assert rates == [0x0D, 0x0D, 0x0F]
 
 
 def test_self_test_fails_where_nothing_moves() -> None:

@@ -22,6 +22,7 @@ class Board:
         self.fifo = b""
         self.written: list[tuple[int, int]] = []
         self.clock = self
+        self.broken = -1  # this register keeps nothing
 
     def sleep_us(self, duration_us: int) -> None:
         pass
@@ -40,10 +41,41 @@ class Board:
         buf[:] = self.registers[register : register + len(buf)]
 
     def writeto_mem(self, addr: int, register: int, buf: bytearray) -> None:
-        self.registers[register] = buf[0]
+        assert len(buf) == 1
+        if register != self.broken:
+            self.registers[register] = buf[0]
         self.written.append((register, buf[0]))
         if (register, buf[0]) == (0x6A, 0x04):
             self.fifo = b""
+
+
+class Pushed(Board):
+    """Its mass rests at 7, -7, 4096 steps, and moves by `moved` in the self-test.
+
+    Each wait puts 40 samples into the FIFO; the first after a change of settings are not settled.
+    """
+
+    def __init__(self, moved: "tuple[int, ...]") -> None:
+        Board.__init__(self)
+        self.moved = moved
+        self.is_settled = False
+        # Codes 1, 16 and 31: 1392, 2290 and 3768 steps.
+        self.registers[0x0D:0x11] = b"\x00\x80\xe0\x13"
+
+    def sleep_us(self, duration_us: int) -> None:
+        assert 35_000 <= duration_us < 100_000
+        sample = bytearray()
+        for rest, moved in zip((7, -7, 4096), self.moved):  # noqa: B905
+            value = rest + moved if self.registers[0x1C] == 0xF0 else rest
+            value = value if self.is_settled else 0x7FFF
+            sample += bytes((value >> 8 & 0xFF, value & 0xFF))
+        self.fifo += bytes(sample) * 40
+        self.is_settled = True
+
+    def writeto_mem(self, addr: int, register: int, buf: bytearray) -> None:
+        Board.writeto_mem(self, addr, register, buf)
+        if register == 0x1C:
+            self.is_settled = False
 
 
 def started() -> "tuple[Board, Mpu6050]":
@@ -109,6 +141,23 @@ def test_a_fifo_that_overflowed_or_is_out_of_step_is_thrown_away_and_counted() -
     board.registers[0x3A] = 0x01
     board.fifo = SAMPLE
     assert sensor.read(out_of(), 0) == 1
+    board.fifo = bytes(1024)
+    assert sensor.read(out_of(), 0) == 0
+    assert sensor.overflows == 3
+
+
+def test_more_than_a_fifo_holds_is_no_answer_of_a_chip() -> None:
+    board, sensor = started()
+    board.fifo = bytes(1025)
+    assert "lost its settings" in error_of(lambda: sensor.read(out_of(), 0)).cause
+    assert sensor.overflows == 0
+
+
+def test_a_chip_that_does_not_keep_a_setting_is_not_started() -> None:
+    for register in (0x6B, 0x19, 0x1A, 0x38, 0x23):
+        board = Board()
+        board.broken = register
+        assert "lost its settings" in error_of(Mpu6050(board, SETTINGS).start).cause
 
 
 def test_a_block_counts_only_if_the_chip_has_its_settings_after_it() -> None:
@@ -119,10 +168,12 @@ def test_a_block_counts_only_if_the_chip_has_its_settings_after_it() -> None:
 
 
 def test_silence_is_an_error() -> None:
-    _, sensor = started()
-    for poll in range(5):
-        assert sensor.read(out_of(), poll * sensor.poll_us) == 0
-    assert "no samples" in error_of(lambda: sensor.read(out_of(), 5 * sensor.poll_us)).cause
+    for begin_us in (0, 1, 3_600_000_000):
+        _, sensor = started()
+        for poll in range(5):
+            assert sensor.read(out_of(), begin_us + poll * sensor.poll_us) == 0
+        late_us = begin_us + 4 * sensor.poll_us + 1
+        assert "no samples" in error_of(lambda: sensor.read(out_of(), late_us)).cause  # noqa: B023
 
 
 def test_another_chip_is_refused() -> None:
@@ -149,10 +200,20 @@ def test_rates_divide_1000_hz() -> None:
         except ValueError:
             continue
         raise AssertionError(str(rate_mhz))
-    for rate_mhz, divider, low_pass in ((1_000_000, 0, 1), (3_906, 255, 6), (333_333, 2, 2)):
+    for rate_mhz, divider, low_pass in (
+        (1_000_000, 0, 1),
+        (3_906, 255, 6),
+        (200_000, 4, 2),
+        (166_666, 5, 3),
+        (83_333, 11, 4),
+        (41_666, 23, 5),
+        (20_000, 49, 5),  # at just half the rate it is let through
+        (19_607, 50, 6),
+        (333_333, 2, 2),
+    ):
         sensor.set_rate(rate_mhz)
         assert (board.registers[0x19], board.registers[0x1A]) == (divider, low_pass)
-    assert sensor.spacing_us == 3_000
+    assert (sensor.spacing_us, sensor.poll_us) == (3_000, 42 * 3_000)
     sensor.stop()
     assert board.registers[0x6B] == 0x40
 
@@ -164,6 +225,20 @@ def test_self_test_compares_with_the_trim_of_the_factory() -> None:
     assert sensor._factory_trims() == (1392, 2290, 3768)
     assert not sensor.self_test()
     assert board.registers[0x1C] == 0x00
+
+
+def test_self_test_allows_14_percent_and_goes_on_as_before() -> None:
+    trims = (1392, 2290, 3768)
+    for axis in range(3):
+        most = trims[axis] * 14 // 100
+        for error, passes in ((-most - 1, 0), (-most, 1), (most, 1), (most + 1, 0)):
+            moved = list(trims)
+            moved[axis] += error
+            board = Pushed(tuple(moved))
+            sensor = Mpu6050(board, SETTINGS)
+            assert sensor.self_test() == bool(passes)
+            for register, values in ((0x19, [0, 0, 9]), (0x1A, [1, 1, 3]), (0x1C, [16, 240, 0])):
+                assert [value for at, value in board.written if at == register] == values
 
 
 def test_self_test_fails_where_the_factory_left_no_trim() -> None:
