@@ -35,6 +35,13 @@ def actuate(device: Core, *arguments: "Any") -> int:
     return device.operation.obey(COMMAND_ACTUATE, list(arguments), device.board.time_us)[0]
 
 
+def sounding(device: Core) -> "set[str]":
+    """Return the names of the outputs that are on."""
+    outputs = device.operation._outputs
+    assert outputs is not None
+    return set(outputs.on)
+
+
 def test_in_a_drill_only_what_is_declared_for_practice_moves() -> None:
     device = core()
     assert actuate(device, "siren", 1000, True) == RESULT_DRILL
@@ -43,7 +50,7 @@ def test_in_a_drill_only_what_is_declared_for_practice_moves() -> None:
     # Also where whoever asks says that it is none: the device knows better.
     assert actuate(device, "siren", 1000, False) == RESULT_DRILL
     assert actuate(device, "lamp", 1000, False) == RESULT_DONE
-    assert set(device.operation._outputs.on) == {"lamp"}
+    assert sounding(device) == {"lamp"}
     device.operation.obey(COMMAND_MODE, [MODE_DISASTER, False], device.board.time_us)
     assert actuate(device, "siren", 1000, False) == RESULT_DONE
 
@@ -52,7 +59,7 @@ def test_a_drill_that_begins_silences_what_sounds() -> None:
     device = core()
     assert actuate(device, "siren", 30_000, False) == RESULT_DONE
     device.operation.obey(COMMAND_MODE, [MODE_DISASTER, True], device.board.time_us)
-    assert device.operation._outputs.on == {}
+    assert sounding(device) == set()
     device.operation.obey(COMMAND_MODE, [MODE_NORMAL, False], device.board.time_us)
 
 
@@ -61,9 +68,9 @@ def test_a_siren_stops_by_itself_and_none_sounds_for_longer_than_its_row_says() 
     assert actuate(device, "siren", 30_001, False) == RESULT_FAILED
     assert actuate(device, "siren", 30_000, False) == RESULT_DONE
     device.run(29 * S)
-    assert "siren" in device.operation._outputs.on
+    assert "siren" in sounding(device)
     device.run(32 * S)
-    assert device.operation._outputs.on == {}
+    assert sounding(device) == set()
 
 
 def test_a_wrong_order_is_refused() -> None:
@@ -77,7 +84,7 @@ def test_a_wrong_order_is_refused() -> None:
         [],
     ):
         assert actuate(device, *arguments) == RESULT_FAILED, arguments
-    assert device.operation._outputs.on == {}
+    assert sounding(device) == set()
 
 
 def test_practice_is_yes_or_no() -> None:
