@@ -25,7 +25,7 @@ OUTPUTS = [
 
 def core(flash: "Any" = None) -> Core:
     """Return a device with a siren, and a lamp for practice."""
-    whole = table([BUTTON], normal={}, watch={})
+    whole = table([dict(BUTTON, personal=False)], normal={}, watch={})
     whole["outputs"] = OUTPUTS
     return Core(whole, flash)
 
@@ -88,7 +88,7 @@ def test_a_wrong_order_is_refused() -> None:
 
 
 def test_practice_is_yes_or_no() -> None:
-    whole = table([BUTTON], normal={}, watch={})
+    whole = table([dict(BUTTON, personal=False)], normal={}, watch={})
     whole["outputs"] = [dict(OUTPUTS[0], practice=1)]
     try:
         Config(whole)
