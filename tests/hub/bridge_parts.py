@@ -26,12 +26,8 @@ def trembling(
     angular = 2 * math.pi * frequency_hz
     # The bilinear map bends the axis of frequencies: bent back, the peak is where it should be.
     bent = 2 * rate_hz * math.tan(angular / 2 / rate_hz)
-    system = signal.cont2discrete(
-        ([1, 0, 0], [1, 2 * 0.02 * bent, bent**2]), 1 / rate_hz, method="bilinear"
-    )
-    values = signal.lfilter(
-        np.ravel(system[0]), system[1], dice.standard_normal(seconds * rate_hz + 500)
-    )
+    above, below = signal.bilinear([1, 0, 0], [1, 2 * 0.02 * bent, bent**2], rate_hz)
+    values = signal.lfilter(above, below, dice.standard_normal(seconds * rate_hz + 500))
     deck: Array = np.asarray(values, dtype=np.float64)[500:]
     deck *= 0.004 / deck.std()
     return deck + 0.0005 * dice.standard_normal(len(deck))

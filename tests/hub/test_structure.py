@@ -25,10 +25,9 @@ def oscillator(
     """Return the acceleration of an oscillator under a white force, by SciPy's own simulation."""
     dice = np.random.default_rng(seed)
     angular = 2 * math.pi * frequency_hz
-    system = signal.TransferFunction([1, 0, 0], [1, 2 * damping * angular, angular**2])
-    system = signal.cont2discrete((system.num, system.den), 1 / rate_hz / 4, method="bilinear")
+    above, below = signal.bilinear([1, 0, 0], [1, 2 * damping * angular, angular**2], 4 * rate_hz)
     force = dice.standard_normal(int(seconds * rate_hz) * 4)
-    values = signal.lfilter(system[0].ravel(), system[1], force)
+    values = signal.lfilter(above, below, force)
     values = np.asarray(signal.decimate(values, 4))
     values += noise * values.std() * dice.standard_normal(len(values))
     return values
