@@ -39,6 +39,8 @@ class Board:
         self.registers[0x72] = len(self.fifo) >> 8
         self.registers[0x73] = len(self.fifo) & 0xFF
         buf[:] = self.registers[register : register + len(buf)]
+        if register == 0x3A:
+            self.registers[register] = 0  # cleared by reading
 
     def writeto_mem(self, addr: int, register: int, buf: bytearray) -> None:
         assert len(buf) == 1
@@ -182,6 +184,25 @@ def test_another_chip_is_refused() -> None:
     assert "not a MPU-6050" in error_of(Mpu6050(board, SETTINGS).start).cause
 
 
+def test_an_overflow_before_the_start_is_no_loss() -> None:
+    board = Board()
+    board.registers[0x3A] = 0x10
+    sensor = Mpu6050(board, SETTINGS)
+    sensor.start()
+    board.fifo = SAMPLE
+    assert sensor.read(out_of(), 0) == 1
+    assert sensor.overflows == 0
+
+
+def test_the_range_is_set() -> None:
+    for range_g, accel_config in ((2, 0x00), (4, 0x08), (8, 0x10), (16, 0x18)):
+        settings = dict(SETTINGS)
+        settings["range_g"] = range_g
+        board = Board()
+        Mpu6050(board, settings).start()
+        assert board.registers[0x1C] == accel_config
+
+
 def test_scale_of_each_range() -> None:
     for range_g, value in ((2, 598_550_415), (16, 4_788_403_320)):
         settings = dict(SETTINGS)
@@ -198,6 +219,7 @@ def test_rates_divide_1000_hz() -> None:
         try:
             sensor.set_rate(rate_mhz)
         except ValueError:
+            assert sensor.spacing_us == 10_000
             continue
         raise AssertionError(str(rate_mhz))
     for rate_mhz, divider, low_pass in (
@@ -222,6 +244,9 @@ def test_self_test_compares_with_the_trim_of_the_factory() -> None:
     board, sensor = started()
     # Codes 1, 16 and 31: 0.34 g, 0.56 g and 0.92 g, of 4096 steps each.
     board.registers[0x0D:0x11] = b"\x00\x80\xe0\x13"
+    assert sensor._factory_trims() == (1392, 2290, 3768)
+    # Nor do the gyroscopes' codes, the lowest five bits, change them.
+    board.registers[0x0D:0x11] = b"\x1f\x9f\xff\xd3"
     assert sensor._factory_trims() == (1392, 2290, 3768)
     assert not sensor.self_test()
     assert board.registers[0x1C] == 0x00
