@@ -14,7 +14,16 @@ from hub.main import Hub
 from hub.people import register
 from protocols.batch import Series, encode_batch
 from protocols.cose import DeviceKeys
-from protocols.vocabulary import LANE_ALERT, LANE_LIFE, MODE_DISASTER, MODE_NORMAL, MODE_WATCH
+from protocols.records import encode_record
+from protocols.vocabulary import (
+    GAP_SENSOR_FAULT,
+    KIND_GAP,
+    LANE_ALERT,
+    LANE_LIFE,
+    MODE_DISASTER,
+    MODE_NORMAL,
+    MODE_WATCH,
+)
 from tests.hub.hand_clock import HandClock
 
 S = 1_000_000
@@ -49,12 +58,15 @@ def in_hub(folder: Path, act: Act, *, people: bool = True) -> None:
     asyncio.run(main())
 
 
-async def says(hub: Hub, channel: str, lane: int, *values: int, key: bytes = b"") -> None:
-    """Let home-1 send an encrypted batch that ends now, a second between two values."""
+async def says(
+    hub: Hub, channel: str, lane: int, *values: int, key: bytes = b"", late_us: int = 0
+) -> None:
+    """Let home-1 send an encrypted batch that ended then, a second between two values."""
     clock = hub.clock
     keys = DeviceKeys("home-1", SECRET)
     at_us = clock.now_us()
     hub._exchanged("home-1", 1, (at_us, at_us, at_us))
+    at_us -= late_us
     times = [at_us - (len(values) - 1 - at) * S for at in range(len(values))]
     series = Series(channel, "1", (0, 1), times[0], spacing_ns=0, values=list(values),
                     times_us=times)  # fmt: skip
@@ -128,6 +140,8 @@ def test_what_is_stored_is_closed_and_a_backup_of_it_names_nobody(tmp_path: Path
 def test_without_consent_nothing_is_opened_and_with_it_at_once(tmp_path: Path) -> None:
     async def act(hub: Hub) -> None:
         await says(hub, "button", LANE_ALERT, 0, 1)
+        await says(hub, "button", LANE_ALERT, 0, 1, key=b"another key16byt")
+        assert not hub.ingest.refused  # nobody has tried to open it
         assert (await ask(hub, "people cases", **OFFICE))["done"] == []
         row = {"pseudonym": "p-001", "consent": "2026-01-01", "devices": ["home-1"]}
         register.add(tmp_path / "people.toml", row, [], ["home-1"])
@@ -296,3 +310,45 @@ def test_an_unseen_button_is_a_case_until_somebody_sees_to_it_also_after_a_resta
 
     in_hub(tmp_path, first)
     in_hub(tmp_path, second)
+
+
+def test_a_button_pressed_while_the_line_was_cut_is_a_case(tmp_path: Path) -> None:
+    async def act(hub: Hub) -> None:
+        hub.clock.advance(7200 * S)  # type: ignore[attr-defined]
+        hub.tick()
+        await says(hub, "button", LANE_ALERT, 0, 1, late_us=4200 * S)
+        (case,) = (await ask(hub, "people cases", **OFFICE))["done"]
+        assert "70 min ago" in case["text_en"]
+
+    in_hub(tmp_path, act)
+
+
+def test_who_was_let_in_is_out_when_the_mode_is_normal(tmp_path: Path) -> None:
+    async def act(hub: Hub) -> None:
+        set_mode(hub, MODE_DISASTER)
+        await ask(hub, "people widen", to="fire", by="mayor", ground="quake", hours=2)
+        set_mode(hub, MODE_NORMAL)
+        hub.tick()
+        assert "error" in await ask(hub, "people cases", viewer="fire", ground="search")
+
+    in_hub(tmp_path, act)
+
+
+def test_the_hub_writes_the_signs_of_life_and_the_room_knows_what_is_old(tmp_path: Path) -> None:
+    async def act(hub: Hub) -> None:
+        await says(hub, "motion", LANE_LIFE, 0, 1)
+        vitals = hub.watch.vitals
+        assert vitals.silent_us("home-1", hub.clock.now_us()) == 0
+        vitals._heard["home-1"].usual_us = S
+        set_mode(hub, MODE_WATCH)
+        assert vitals._heard["home-1"].usual_us == 0  # another mode, another pace
+        fields = {"device": "home-1", "boot": 1, "first": 5, "next": 5, "lane": LANE_LIFE,
+                  "reason": GAP_SENSOR_FAULT, "channel": "motion", "from_us": 0,
+                  "until_us": 1}  # fmt: skip
+        hub.ingest.on_gap(encode_record(KIND_GAP, (1, 5, LANE_LIFE, 0), fields))
+        assert list(vitals.sensor_faults["home-1"]) == ["motion"]
+        assert hub.room.personal == {"home-1"} and hub.room.old() == hub.office.old()
+        hub.tick()
+        assert hub.room.old.__self__ is hub.office  # type: ignore[attr-defined]
+
+    in_hub(tmp_path, act)
