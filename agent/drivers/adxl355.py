@@ -151,6 +151,8 @@ class Adxl355:
             self.start()
         else:
             self.stop()
+        if not (quiet and pushed):
+            return False
         # In range +-8 g one g is 64000 steps. Accepted: half to double of the typical change.
         for axis in range(3):
             typical = 96000 if axis == 2 else 19200
@@ -206,7 +208,10 @@ class Adxl355:
                 )
 
     def _mean_output(self, self_test: int) -> "tuple[int, ...]":
-        """Return the mean (x, y, z) of one FIFO at 4000 Hz, range +-8 g, unshifted."""
+        """Return the mean (x, y, z) of one FIFO at 4000 Hz, range +-8 g, unshifted.
+
+        () where the FIFO is out of step.
+        """
         out = array("i", bytes(12 * _SETS_MAX))
         self._configure(0, 0, 3, self_test)
         self._board.clock.sleep_us(_SELF_TEST_WAIT_US)
@@ -214,7 +219,7 @@ class Adxl355:
         self._board.clock.sleep_us(_SELF_TEST_WAIT_US)
         self._drain()
         if not unpack_sets(self._buffer, out, _SETS_MAX, 4):
-            return (0, 0, 0)
+            return ()
         return tuple(
             sum(out[axis + 3 * k] for k in range(_SETS_MAX)) // _SETS_MAX for axis in range(3)
         )

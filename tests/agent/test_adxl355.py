@@ -175,6 +175,7 @@ def test_scale_of_all_20_bits_is_right_to_a_thousandth_of_a_step() -> None:
 def test_with_sync_the_board_sets_the_spacing() -> None:
     paced = driver(rate_mhz=100_000, sync_pin=6)
     assert (paced.spacing_us, paced.poll_us, paced.samples_max) == (10_000, 160_000, 32)
+    assert driver(rate_mhz=52_579, sync_pin=6).spacing_us == 19_018
     assert paced.spacing_exact
     assert not driver(rate_mhz=31_250).spacing_exact
 
@@ -182,7 +183,7 @@ def test_with_sync_the_board_sets_the_spacing() -> None:
 def test_without_sync_only_the_chips_own_rates_will_do() -> None:
     assert driver(rate_mhz=31_250).spacing_us == 32_000
     assert driver(rate_mhz=3_906).spacing_us == 256_000
-    for rate_mhz in (100_000, 0, 8_000_000):
+    for rate_mhz in (100_000, 0, 1_953, 8_000_000):
         assert refuses(driver(rate_mhz=31_250), rate_mhz)
 
 
@@ -294,6 +295,30 @@ def test_a_read_takes_whole_sets_and_counts_overruns() -> None:
     assert sensor.overflows == 1
 
 
+def test_what_is_read_is_shifted_by_four_bits_unless_told_otherwise() -> None:
+    for changes, shift in (({}, 4), ({"shift": 0}, 0), ({"shift": 3}, 3)):
+        board = ChipBoard()
+        sensor = on_chip(board, **changes)
+        sensor.start()
+        board.fifo = sets_of(5 << shift, -3 << shift, 524_287)
+        out = out_of()
+        assert sensor.read(out, 0) == 1
+        assert list(out[:3]) == [5, -3, 524_287 >> shift]
+
+
+def test_on_i2c_it_is_at_its_usual_address() -> None:
+    class Bus:
+        def i2c(self, bus: int) -> "Bus":
+            return self
+
+        def readfrom_mem_into(self, addr: int, register: int, buf: "Any") -> None:
+            assert addr == 0x1D
+            buf[0] = 0x5A
+
+    sensor = Adxl355(Bus(), {"name": "acc", "i2c": 0, "rate_mhz": 31_250})
+    assert "5a5a5a" in error_of(sensor.start).cause
+
+
 def test_out_of_step_all_is_thrown_away_and_counted_once() -> None:
     board = ChipBoard()
     sensor = on_chip(board)
@@ -351,10 +376,22 @@ def test_self_test_of_a_stopped_chip_leaves_it_in_standby() -> None:
     assert board.registers[0x2D] == 1
 
 
+class Skipping(ChipBoard):
+    """A chip that would pass, but whose FIFO stays empty with this in its self-test register."""
+
+    def __init__(self, self_test: int) -> None:
+        ChipBoard.__init__(self, (19_200, 19_200, 96_000))
+        self.skipped = self_test
+
+    def sleep_us(self, duration_us: int) -> None:
+        ChipBoard.sleep_us(self, duration_us)
+        if self.registers[0x2E] == self.skipped:
+            self.fifo = []
+
+
 def test_self_test_fails_where_the_fifo_stays_empty() -> None:
-    board = ChipBoard((19_200, 19_200, 96_000))
-    board.sleep_us = lambda duration_us: None  # type: ignore[method-assign]
-    assert not on_chip(board).self_test()
+    for self_test, passes in ((0, False), (3, False), (1, True)):
+        assert on_chip(Skipping(self_test)).self_test() == passes
 
 
 def test_delays_of_the_filter_are_those_of_the_data_sheet() -> None:
