@@ -72,21 +72,7 @@ class Store:
         self.bytes = [0 for _ in LANES]
         self.taken = [0 for _ in LANES]  # bytes of frames that came in since the start
         self.seen: dict[tuple[str, int], Ranges] = {}
-        with ExitStack() as opened:  # what is closed again where it cannot go on
-            opened.callback(os.close, self._lock)
-            try:
-                self.damage = recover(self.path, HostClock().utc_us())
-                self._db = opened.enter_context(closing(connect(self.path)))
-                self._read_db = opened.enter_context(closing(connect(self.path)))
-                self.meta: dict[str, Any] = dict(self._db.execute("SELECT key, value FROM meta"))
-                self._load_lanes()
-                self._load_seen()
-                self.used = used_size(self._db)
-            except (sqlite3.Error, OSError) as error:
-                raise StoreError(f"{self.path}: {error}") from error
-            self._synced = Synced(folder)
-            opened.callback(self._synced.close)
-            self._opened = opened.pop_all()
+        self._open(folder)
         self.disk = Disk(self.path)
         self.chunks = ChunkReader(self._read_db)
         self._commit = Writer(self._db, self.path, self.disk).commit
@@ -124,6 +110,23 @@ class Store:
             "own_dropped": 0,
             "salvaged": 0,
         }
+
+    def _open(self, folder: Path) -> None:
+        with ExitStack() as opened:  # what is closed again where it cannot go on
+            opened.callback(os.close, self._lock)
+            try:
+                self.damage = recover(self.path, HostClock().utc_us())
+                self._db = opened.enter_context(closing(connect(self.path)))
+                self._read_db = opened.enter_context(closing(connect(self.path)))
+                self.meta: dict[str, Any] = dict(self._db.execute("SELECT key, value FROM meta"))
+                self._load_lanes()
+                self._load_seen()
+                self.used = used_size(self._db)
+            except (sqlite3.Error, OSError) as error:
+                raise StoreError(f"{self.path}: {error}") from error
+            self._synced = Synced(folder)
+            opened.callback(self._synced.close)
+            self._opened = opened.pop_all()
 
     # Taking in
 

@@ -17,7 +17,7 @@ from protocols.limits import TIME_EXCHANGE_INTERVAL_MS
 from tests.world import faults
 from tests.world.breaks import BY_NAME
 from tests.world.device import Device
-from tests.world.hub import DEAD, WorldHub
+from tests.world.hub_of_world import DEAD, WorldHub
 from tests.world.network import Network
 from tests.world.observer import Observer, Trace, Violation
 from tests.world.platform import REFUSED, WORKS, Platform
