@@ -97,7 +97,9 @@ async def served(hub: Hub, name: str) -> None:
         assert len(body) > 10_000
     (hub.inspections.folder / "notes").mkdir()
     (hub.inspections.folder / "notes" / "ja.html").write_text("nobody's business")
-    for bad in ("/reports/notes/ja.html", f"/reports/{name}/report.json", "/reports/..%2f..%2fhub.secret/ja.html",
+    for bad in ("/reports/notes/ja.html",
+                f"/reports/{name}/report.json",
+                "/reports/..%2f..%2fhub.secret/ja.html",
                 f"/reports/{name}/xx.html", "/reports/20200101-000000-x/ja.html"):  # fmt: skip
         reply = await asyncio.to_thread(get, port, bad)
         assert reply.status == 404, bad
