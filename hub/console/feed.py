@@ -62,7 +62,8 @@ class Feed:
                 self._counts["failed_ticks"] += 1
                 logger.exception("the page could not read the hub's state")
             try:
-                await asyncio.wait_for(stop.wait(), TICK_S)
+                async with asyncio.timeout(TICK_S):
+                    await stop.wait()
             except TimeoutError:
                 continue
         self.closed = True

@@ -146,10 +146,10 @@ class MqttUplink:
         if self.queue.has_dead_letters():
             waits_us.append(self._look_us - now_us)
         wait_us = min((one for one in waits_us if one is not None), default=None)
+        # Not wait_for: that of Python 3.11 may swallow the cancellation that ends the hub.
         try:
-            await asyncio.wait_for(
-                self._wake.wait(), None if wait_us is None else max(wait_us, 1000) / 1e6
-            )
+            async with asyncio.timeout(None if wait_us is None else max(wait_us, 1000) / 1e6):
+                await self._wake.wait()
         except TimeoutError:
             pass
 

@@ -8,8 +8,8 @@ Two means. A `Bucket` keeps to a rate that somebody has set. A `Window` bounds w
 not acknowledged, and finds out by itself what the line can carry: an acknowledgement that comes
 later than the line's own delay by QUEUE_US_MAX says that data has piled up on the way, and the
 window is halved; one that comes soon while the window was in use lets it grow by twice what was
-acknowledged, so that it doubles in one round trip of a backlog, which may take half of it. What is sent at once is a small part of the
-window, for a window holds PUBLISHES_MAX bundles.
+acknowledged, so that it doubles in one round trip of a backlog, which may take half of it. What is
+sent at once is a small part of the window, for a window holds PUBLISHES_MAX bundles.
 """
 
 PUBLISHES_MAX = 8  # unacknowledged at a time, of one window
