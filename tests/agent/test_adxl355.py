@@ -215,10 +215,9 @@ def test_it_is_configured_in_standby_and_its_offsets_are_taken_away() -> None:
     ):
         board = ChipBoard()
         on_chip(board, **changes).start()
-        offsets = [(register, 0) for register in range(0x1E, 0x24)]
-        assert board.written == [
-            (0x2D, 1),
-            *offsets,
+        assert board.written[0] == (0x2D, 1)
+        assert board.written[1:7] == [(register, 0) for register in range(0x1E, 0x24)]
+        assert board.written[7:] == [
             (0x28, rate),
             (0x2B, sync),
             (0x2C, span),
