@@ -309,7 +309,10 @@ class Store:
             for uplink, queue in self._followers.items():
                 self._group.cursors[uplink] = queue.rows()
         for callback in self.on_commit:
-            callback(job.group)
+            try:
+                callback(job.group)
+            except Exception:  # a bug of one must not keep the others from hearing of it
+                log.exception("a listener of commits failed")
 
     def _trim_tail(self) -> None:
         # The bulk goes first: an urgent lane's few bytes stay at hand.

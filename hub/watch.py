@@ -92,9 +92,7 @@ class Watch:
         self._timetable = Timetable(config.tables["timetable"], settings["utc_offset_min"], begun)
         self.vitals = Vitals()
         self.rules: list[Rule] = make_rules(config.tables, self.vitals, config.secret)
-        self._ages_us = {
-            rule.name: rule.age_us_max for rule in self.rules if isinstance(rule, PersonalRule)
-        }
+        self._personal = {rule.name: rule for rule in self.rules if isinstance(rule, PersonalRule)}
         self._of: dict[tuple[str, int], list[Rule]] = {
             (name, lane): [rule for rule in self.rules if rule.wants(name, device.kind, lane)]
             for name, device in config.devices.items()
@@ -139,8 +137,8 @@ class Watch:
         """Give a batch to its rules; a personal one is opened for those that may, nobody else."""
         rules = self._of.get((device, lane), [])
         if batch.series is None:
-            rules = [rule for rule in rules if isinstance(rule, PersonalRule)
-                     and rule.opens(device)]  # fmt: skip
+            rules = [rule for rule in rules if rule.name in self._personal
+                     and self._personal[rule.name].opens(device)]  # fmt: skip
             if not rules:
                 return
             assert self._ingest is not None
@@ -150,7 +148,8 @@ class Watch:
             return
         age_us = self._clock.now_us() - at_us
         for rule in rules:
-            if age_us <= self._ages_us.get(rule.name, AGE_US_MAX):
+            personal = self._personal.get(rule.name)
+            if age_us <= (AGE_US_MAX if personal is None else personal.age_us_max):
                 self._ask(rule, rule.feed, device, batch, at_us)
 
     def _newest_us(self, device: str, batch: Batch) -> int | None:

@@ -182,9 +182,13 @@ class Rain:
             self._step += 1
 
     def of_hours(self, hours: int) -> float:
-        """Return the rain of the last hours, the open step included."""
+        """Return the rain of the last hours: whole steps, or the open one with what fills them.
+
+        Of the two the larger; neither is of more than the hours.
+        """
         count = hours * 60 // STEP_MIN
-        return math.fsum(one or 0.0 for one in list(self._steps)[-count:]) + self._rain_mm
+        steps = [one or 0.0 for one in self._steps]
+        return max(math.fsum(steps[-count:]), math.fsum(steps[1 - count :]) + self._rain_mm)
 
     def index_mm(self) -> float | None:
         """Return the soil water index; None: not computable."""
