@@ -18,8 +18,8 @@ from hub.database import StoreError
 from hub.report.assess import BEFORE_S, NodeResult, assess
 from hub.report.content import blocks, grade
 from hub.report.evidence import Span, read
-from hub.report.web_page import to_html
 from hub.report.pdf import to_pdf
+from hub.report.web_page import to_html
 
 MEMORY_SIZE_MAX = 700 << 20  # of addresses; about 200 MiB of them are ever touched
 NICENESS = 10
