@@ -151,7 +151,7 @@ async def unknown_message(hub: HubProcess) -> None:
 
 async def second_hello(hub: HubProcess) -> None:
     async with opened(stranger_of(hub)) as device:
-        hello = encode_message(16, 0, {"nonce": bytes(8), **device.hello()})
+        hello = encode_message(16, 0, {"nonce": bytes(8), "policy": 0, **device.hello()})
         await is_cut_off(device, device.keys.up.seal(hello))
 
 

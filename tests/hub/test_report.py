@@ -131,6 +131,8 @@ def made(store: Path, folder: Path, *, drill: bool) -> Path:
 def test_worker_makes_whole_files_in_both_languages_within_its_memory(
     store: Path, tmp_path: Path
 ) -> None:
+    # Of all children of this process so far: tells only where none before took more.
+    before_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     folder = made(store, tmp_path, drill=True)
     assert {one.name for one in folder.iterdir()} == {*FILES, "report.json"}
     for language, words in (("ja", "はじめに見る場所"), ("en", "Where to look first")):
@@ -143,7 +145,7 @@ def test_worker_makes_whole_files_in_both_languages_within_its_memory(
     assert summary["drill"] and summary["grade"] == 2
     assert [one["device"] for one in summary["places"]] == ["bridge-2", "bridge-3", "bridge-1"]
     used_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    assert used_kib < 400 * 1024
+    assert used_kib < 400 * 1024 or used_kib == before_kib
 
 
 def test_pdf_shows_japanese(store: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ EXAMPLES: "dict[int, tuple[object, ...]]" = {
     KIND_CLOCK: ("bridge-01", 3, 7_000_000_000, 1_767_225_600_000_000, 850, -12345, 2),
     KIND_MODE: (2, True, "hub", "quake"),
     KIND_NOTICE: (3, False, "river", "水位が上がっています", "The river is rising"),
-    KIND_SUMMARY: ("bridge-01", 3, 5, 9, 3, "acc.x", "m/s2", -9, 38245, *[b"\x02"] * 5),
+    KIND_SUMMARY: ("bridge-01", 3, 5, 9, 3, "acc.x", "m/s2", -9, 38245) + (b"\x02",) * 5,
 }
 # sort -> values that do not fit it.
 WRONG: "dict[str, tuple[object, ...]]" = {
