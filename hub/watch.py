@@ -23,7 +23,7 @@ from hub.policy import orders as policy_orders
 from hub.rules import AGE_US_MAX, Rule, make_rules
 from hub.rules.finding import EMERGENCY, INFO, LEVEL_NAMES, WARNING, Finding
 from hub.rules.kinds import KINDS
-from hub.rules.rule import PersonalRule
+from hub.rules.rule import PersonalRule, is_sampling
 from hub.rules.vitals import Vitals
 from hub.sender import HubSender
 from hub.store import Group, Store
@@ -98,6 +98,12 @@ class Watch:
             for name, device in config.devices.items()
             for lane in LANES
         }
+        # What is read for certain; others are read some of, and their rules hear of those.
+        self._needed = {
+            key
+            for key, rules in self._of.items()
+            if any(not is_sampling(rule) and rule.name not in self._personal for rule in rules)
+        }
         self.failures: Counter[str] = Counter()
         self.on_finding: list[Callable[[Finding, bool], None]] = []
         self.on_change: list[Callable[[Change], None]] = []
@@ -111,10 +117,18 @@ class Watch:
         self._ingest = ingest
         policies = policy_orders(self._config.tables["policy"])
         self.orders = Orders(ingest, lambda: (self.modes.mode, self.modes.drill), policies)
-        ingest.is_wanted = lambda device, lane: bool(self._of.get((device, lane)))
+        ingest.is_wanted = self._is_wanted
         self._store.on_commit.append(self._read)
 
     # Readings
+
+    def _is_wanted(self, device: str, lane: int) -> bool:
+        """Tell whether every batch is to be decoded: that costs three times all the rest of it."""
+        key = (device, lane)
+        return key in self._needed or any(
+            rule.name in self._personal and self._personal[rule.name].opens(device)
+            for rule in self._of.get(key, ())
+        )
 
     def _read(self, group: Group) -> None:
         for device, lane, payload in group.readings:

@@ -87,6 +87,7 @@ class HealthRule:
     """row: [health]; batteries: the [[battery]] tables; vitals: written by the hub."""
 
     name = "health"
+    is_sampling = True  # batteries and noise change slowly
 
     def __init__(
         self, row: dict[str, Any], batteries: list[dict[str, Any]], vitals: Vitals

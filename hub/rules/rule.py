@@ -42,3 +42,11 @@ class PersonalRule(Rule, Protocol):
 
     def opens(self, device: str) -> bool:
         """Tell whether a personal batch of the device may be opened for this rule, now."""
+
+
+def is_sampling(rule: Rule) -> bool:
+    """Tell whether some of the batches that a rule wants are enough for it: `is_sampling`.
+
+    It then hears what is read for other rules or for the page, and makes no batch be read.
+    """
+    return bool(getattr(rule, "is_sampling", False))

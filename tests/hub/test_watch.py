@@ -10,7 +10,7 @@ from hub.modes import Change
 from hub.rules.finding import EMERGENCY, WARNING, Finding
 from hub.watch import SAVE_US
 from protocols.batch import Batch
-from protocols.vocabulary import MODE_DISASTER, MODE_NORMAL, MODE_WATCH
+from protocols.vocabulary import LANES, MODE_DISASTER, MODE_NORMAL, MODE_WATCH
 from tests.hub.hand_clock import HandClock
 
 
@@ -224,3 +224,14 @@ async def test_a_finding_of_too_many_words_raises_the_mode_and_goes_out_as_far_a
     town.hub.watch.find(long)
     assert town.hub.watch.modes.mode == MODE_WATCH
     await town.stop()
+
+
+def test_frames_that_no_rule_needs_are_not_all_decoded(tmp_path: Path) -> None:
+    def act(hub: Hub) -> None:
+        wanted = [hub.ingest.is_wanted("pump-1", lane) for lane in LANES]
+        assert wanted == [False] * 4  # health is content with those that the page shows
+
+    path = configuration.init(tmp_path, {("uplink", "port"): 1})
+    device = configuration.Device("pump-1", bytes(32), "other")
+    configuration.enroll(path.parent / "devices.toml", device)
+    with_hub(tmp_path, act)
