@@ -78,7 +78,7 @@ class Subscriber:
 def _count(port: int, how: tuple[bool, bool], seen: Any, pipe: Any) -> None:
     bundled, keep = how
     link = mqtt_wire.connect(port, "bench-subscriber")
-    mqtt_wire.subscribe(link, "#")
+    mqtt_wire.subscribe(link, "hinomi/v1/+/frames/#" if bundled else "#")
     pipe.send("ready")
     messages: list[tuple[float, bytes]] = []
     link.settimeout(0.02)
