@@ -34,8 +34,11 @@ async def test_a_best_effort_uplink_that_is_away_holds_no_space(tmp_path: Path) 
                 lane = LANE_WAVE if part % 2 else LANE_STATE
                 device.write(*(device.make(lane) for _ in range(50)))
                 await device.wait_acknowledged()
-                await asyncio.to_thread(wait_until, lambda: is_delivered(hub), "delivery")
+                await asyncio.sleep(0.2)  # for its delivery; the status is up to a second old
             await device.close()
+            accepted = lambda: hub.status()["store"]["accepted"] >= FRAMES  # noqa: E731
+            await asyncio.to_thread(wait_until, accepted, "a status of now")
+            await asyncio.to_thread(wait_until, lambda: is_delivered(hub), "delivery")
             await asyncio.to_thread(wait_until, lambda: used(hub) < 2 * MIB, "room")
             status = hub.status()
             first, other = status["uplinks"]
