@@ -15,6 +15,7 @@ from typing import Any
 
 import aiomqtt
 
+from hub.relay.mqtt_client import connection
 from protocols.cose import Mac0
 from protocols.errors import RemoteProtocolError
 from protocols.platform_order import (
@@ -123,19 +124,12 @@ def _mode_order(arguments: list[Any]) -> list[Any] | None:
 
 async def listen(orders: PlatformOrders, hub: str, row: dict[str, Any]) -> None:
     """Keep the line of orders to one uplink's broker; ends only by cancellation."""
-    is_five = row["version"] == "5"
     topic = f"hinomi/v1/{hub}"
     while True:
         try:
             async with aiomqtt.Client(
-                row["host"],
-                row["port"],
-                identifier=f"hinomi-{hub}-{row['name']}-orders",
-                username=row["user"] or None,
-                password=os.environ.get("HINOMI_UPLINK_PASSWORD") if row["user"] else None,
-                protocol=aiomqtt.ProtocolVersion.V5 if is_five else aiomqtt.ProtocolVersion.V311,
-                keepalive=row["keepalive_s"],
                 max_queued_incoming_messages=WAITING_MAX,
+                **connection(row, f"hinomi-{hub}-{row['name']}-orders"),
             ) as client:
                 await client.subscribe(f"{topic}/order", qos=1)
                 await client.publish(f"{topic}/state", orders.connected(), qos=1, retain=True)

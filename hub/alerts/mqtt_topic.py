@@ -5,7 +5,6 @@ status stands in the topic: who subscribes to `actual` never gets a drill. It ha
 its own, only while there is something to send: the frames' has its window and its backlog.
 """
 
-import os
 from typing import Any
 
 import aiomqtt
@@ -14,6 +13,7 @@ from hub.alerts import cap
 from hub.alerts.channel import Filter, SendError
 from hub.alerts.message import Message
 from hub.alerts.town import Town
+from hub.relay.mqtt_client import connection
 from hub.rules.finding import INFO
 
 TIMEOUT_S = 20.0
@@ -39,20 +39,8 @@ class MqttTopic:
             raise SendError(str(error) or type(error).__name__) from None
 
     def _client(self) -> aiomqtt.Client:
-        row = self._row
-        is_five = row["version"] == "5"
-        extra: dict[str, Any] = {} if is_five else {"clean_session": True}
-        return aiomqtt.Client(
-            row["host"],
-            row["port"],
-            identifier=f"hinomi-{self._hub_id}-{row['name']}-alerts",
-            username=row["user"] or None,
-            password=os.environ.get("HINOMI_UPLINK_PASSWORD") if row["user"] else None,
-            protocol=aiomqtt.ProtocolVersion.V5 if is_five else aiomqtt.ProtocolVersion.V311,
-            keepalive=row["keepalive_s"],
-            timeout=TIMEOUT_S,
-            **extra,
-        )
+        identifier = f"hinomi-{self._hub_id}-{self._row['name']}-alerts"
+        return aiomqtt.Client(timeout=TIMEOUT_S, **connection(self._row, identifier))
 
 
 def topic_of(hub_id: str, message: Message) -> str:

@@ -12,7 +12,6 @@ whichever is first: within twice `keepalive_s`.
 
 import asyncio
 import logging
-import os
 import random
 import socket
 from collections import Counter
@@ -24,7 +23,13 @@ from hub.clock import Clock, HostClock
 from hub.dead_letters import LETTERS_MAX, DeadLetter, Key, loss_of
 from hub.group import Group
 from hub.relay.dispatch import IN_FLIGHT_MAX, Dispatch, Wanted
-from hub.relay.mqtt_client import NO_MATCHING_SUBSCRIBERS, Client, is_refusal, speaks_of_message
+from hub.relay.mqtt_client import (
+    NO_MATCHING_SUBSCRIBERS,
+    Client,
+    connection,
+    is_refusal,
+    speaks_of_message,
+)
 from hub.relay.queue import Item, RelayQueue
 from hub.relay.suspects import FRAME, LANE, Suspect
 from hub.store import Store
@@ -103,22 +108,12 @@ class MqttUplink:
             self._retry_s = min(self._retry_s * 2, RETRY_S_MAX)
 
     def _client(self) -> Client:
-        settings = self._settings
-        is_five = settings["version"] == "5"
-        extra: dict[str, Any] = {} if is_five else {"clean_session": True}
         return Client(
-            settings["host"],
-            settings["port"],
-            identifier=f"hinomi-{self._hub_id}-{self.name}",
-            username=settings["user"] or None,
-            password=os.environ.get("HINOMI_UPLINK_PASSWORD") if settings["user"] else None,
-            protocol=aiomqtt.ProtocolVersion.V5 if is_five else aiomqtt.ProtocolVersion.V311,
-            keepalive=settings["keepalive_s"],
             timeout=self._timeout_us / 1e6,
             max_inflight_messages=IN_FLIGHT_MAX + 1,  # one dead letter that is tried again
             # Else a small bundle waits until the one before it is acknowledged.
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
-            **extra,
+            **connection(self._settings, f"hinomi-{self._hub_id}-{self.name}"),
         )
 
     async def _relay(self, client: Client) -> None:

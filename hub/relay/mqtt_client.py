@@ -1,5 +1,6 @@
 """aiomqtt with what it hides: who ended a line, what a broker refuses, and what it limits."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,24 @@ def is_refusal(code: int) -> bool:
 def speaks_of_message(code: int) -> bool:
     """Tell whether a refusal is for the message's own sake."""
     return code in MESSAGE_REASONS
+
+
+def connection(row: dict[str, Any], identifier: str) -> dict[str, Any]:
+    """Return what every client of an uplink's broker is made with.
+
+    row: its [[uplink]]; identifier: what the broker knows this client by.
+    """
+    is_five = row["version"] == "5"
+    return {
+        "hostname": row["host"],
+        "port": row["port"],
+        "identifier": identifier,
+        "username": row["user"] or None,
+        "password": os.environ.get("HINOMI_UPLINK_PASSWORD") if row["user"] else None,
+        "protocol": aiomqtt.ProtocolVersion.V5 if is_five else aiomqtt.ProtocolVersion.V311,
+        "keepalive": row["keepalive_s"],
+        **({} if is_five else {"clean_session": True}),
+    }
 
 
 class Client(aiomqtt.Client):
