@@ -1,6 +1,7 @@
 """One world from one seed: made, struck by faults, left in peace, and judged."""
 
 import asyncio
+import logging
 import random
 import shutil
 import tempfile
@@ -116,9 +117,12 @@ class World:
         begun = time.monotonic()
         asyncio.set_event_loop(self.loop)
         self.loop.set_exception_handler(self._failed)
+        caught = _Caught(self._errors)
+        logging.getLogger("hub").addHandler(caught)
         try:
             self.loop.run_until_complete(self._play())
         finally:
+            logging.getLogger("hub").removeHandler(caught)
             self._end()
             asyncio.set_event_loop(None)
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -231,6 +235,19 @@ class World:
         errors += [error for one in self.devices.values() if (error := one.failure())]
         if errors:
             raise errors[0]
+
+
+class _Caught(logging.Handler):
+    """What a hub survives with a traceback in its log (as a listener fails): a bug."""
+
+    def __init__(self, errors: list[BaseException]) -> None:
+        super().__init__(logging.ERROR)
+        self._errors = errors
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take the exception."""
+        if record.exc_info and record.exc_info[1]:
+            self._errors.append(record.exc_info[1])
 
 
 def _folder_for(seed: int) -> Path:
