@@ -2,8 +2,10 @@
 
 import asyncio
 import contextvars
+import heapq
 import random
 import selectors
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -45,13 +47,26 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.now_us = START_US
         super().__init__(_Jump(self))
         self._chance = chance
-        self._free_us: dict[int, int] = {}
+        self._free_us: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self._timers_count = 0
         self.after_job: Callable[[], bool] = lambda: True
         self.servers: dict[int, Callable[[], Any]] = {}
 
     def time(self) -> float:
         """Return the time in seconds, as asyncio wants it."""
         return self.now_us / 1_000_000
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., Any], *values: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:  # fmt: skip
+        """Call then; whoever asked first is called first."""
+        self._timers_count += 1
+        timer = _Timer(when, callback, values, self, context)
+        timer.number = self._timers_count
+        heapq.heappush(self._scheduled, timer)  # type: ignore[attr-defined]
+        timer._scheduled = True  # type: ignore[attr-defined]
+        return timer
 
     def at(self, at_us: int, callback: Callable[..., Any], *values: Any) -> asyncio.TimerHandle:
         """Call at a time of now_us."""
@@ -62,10 +77,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     ) -> "asyncio.Future[Any]":
         """Run func on the loop, a moment later."""
         future: asyncio.Future[Any] = self.create_future()
-        begin_us = max(self.now_us, self._free_us.get(id(executor), 0))
+        begin_us = max(self.now_us, self._free_us.get(executor or self, 0))
         begin_us += self._chance.randrange(JOB_US_MAX)
         end_us = begin_us + self._chance.randrange(JOB_US_MAX)
-        self._free_us[id(executor)] = end_us
+        self._free_us[executor or self] = end_us
         self.at(begin_us, self._run, future, end_us, func, args)
         return future
 
@@ -87,6 +102,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Let the world's devices dial this port."""
         self.servers[port] = protocol_factory
         return Listener(self, port)
+
+
+class _Timer(asyncio.TimerHandle):
+    """A timer with a place among those of its time: a heap alone keeps no order of equals."""
+
+    number = 0
+
+    def __lt__(self, other: Any) -> bool:
+        return (self.when(), self.number) < (other.when(), other.number)
 
 
 def _tell(future: "asyncio.Future[Any]", result: Any, error: Exception | None) -> None:
