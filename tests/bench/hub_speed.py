@@ -18,8 +18,9 @@ from tests.bench.figures import Figures
 from tests.bench.frames import DEVICES_COUNT
 from tests.bench.latency import send_at_a_pace
 from tests.bench.load import Generator, Load
-from tests.bench.programs import UPSTREAM, Hub, Mosquitto, free_port
+from tests.bench.programs import UPSTREAM, Hub, Mosquitto
 from tests.bench.subscriber import Subscriber
+from tests.ports import free_port
 
 FORK = get_context("fork")
 ROUNDS = 5

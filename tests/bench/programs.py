@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,17 +13,11 @@ from typing import IO, Any
 from hub import config
 from tests.bench import mqtt_wire
 from tests.bench.frames import DEVICES_COUNT, device_name, secret_of
+from tests.ports import free_port
 from tests.real_parts import need
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 START_S_MAX = 60.0
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Program:

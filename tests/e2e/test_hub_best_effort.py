@@ -10,7 +10,8 @@ from protocols.vocabulary import LANE_STATE, LANE_WAVE
 from simulators.network import BLACKHOLE, Line
 from tests.e2e.test_hub_bounded import SMALL, LargeFrames, used
 from tests.e2e.test_hub_uplink import to
-from tests.hub.hub_process import HubProcess, Mosquitto, free_port, secret_of, wait_until
+from tests.hub.hub_process import HubProcess, Mosquitto, secret_of, wait_until
+from tests.ports import free_port
 from tests.real_parts import need
 
 MIB = 1 << 20

@@ -14,11 +14,11 @@ from tests.hub.hub_process import (
     HubProcess,
     Mosquitto,
     Values,
-    free_port,
     running_hub,
     secret_of,
     wait_until,
 )
+from tests.ports import free_port
 from tests.real_parts import need
 from tests.simulators.platform_process import running
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hub import config
+from tests.ports import free_port
 from tests.real_parts import REPOSITORY
 from tests.simulators.platform_process import HUB
 
@@ -27,13 +28,6 @@ Values = dict[tuple[str, str], Any]
 def secret_of(name: str) -> bytes:
     """Return the secret that tests.simulators.platform_process gives a name."""
     return name.encode().ljust(32, b".")
-
-
-def free_port() -> int:
-    """Return a port of loopback that was free a moment ago."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def wait_until(is_true: Callable[[], Any], what: str, timeout_s: float = WAIT_S) -> None:

@@ -14,7 +14,8 @@ import pytest
 from hub import config, doctor
 from hub.diagnosis import FAIL, OK, WARN, Finding, language_of
 from tests.hub.hand_clock import HandClock, S
-from tests.hub.hub_process import Mosquitto, command, free_port, running_hub
+from tests.hub.hub_process import Mosquitto, command, running_hub
+from tests.ports import free_port
 from tests.real_parts import REPOSITORY, need
 
 

@@ -22,6 +22,7 @@ from protocols.limits import BUNDLE_SIZE_MAX
 from protocols.records import encode_record
 from protocols.vocabulary import GAP_FLASH_FULL, KIND_GAP, LANE_STATE, LANE_WAVE
 from simulators.archive import FILE_NAME, Archive
+from tests.ports import free_port
 from tests.real_parts import need
 from tests.simulators.platform_process import HUB, KEYS, WAIT_S, running
 
@@ -296,12 +297,6 @@ def mosquitto(directory: Path, port: int) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait(WAIT_S)
-
-
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
 
 
 async def wait_accepted(directory: Path, count: int) -> None:

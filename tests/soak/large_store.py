@@ -13,7 +13,8 @@ from typing import Any
 
 from tests.bench.frames import DEVICES_COUNT
 from tests.bench.load import Generator, Load
-from tests.bench.programs import Hub, free_port
+from tests.bench.programs import Hub
+from tests.ports import free_port
 
 ROUND_EACH = 4000  # frames of each device, 90 MiB in all
 SIZE_MIN = 1 << 30

@@ -25,7 +25,8 @@ from hub.rules.finding import EMERGENCY, WARNING
 from tests.hub.alerts import desk
 from tests.hub.alerts.receivers import MailReceiver, WebReceiver, web_receiver
 from tests.hub.alerts.test_cap import MESSAGES, TOWN
-from tests.hub.hub_process import Mosquitto, free_port
+from tests.hub.hub_process import Mosquitto
+from tests.ports import free_port
 from tests.real_parts import need
 
 SECRET = bytes(range(32))
