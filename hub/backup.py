@@ -1,11 +1,22 @@
-"""A copy of a hub that it can be made from again: the store, the settings, the secrets.
+"""A copy of a hub that it can be made from again: what it knows, its settings, its secrets.
 
-    hub.sqlite  hub.toml  devices.toml  hub.secret  backup.json {made_utc_us, hub, files: sha256}
+    hub.sqlite  alerts.sqlite  hub.toml  devices.toml  hub.secret  people.toml
+    reports/..  drafts/..  update/..  backup.json {made_utc_us, hub, places, files: sha256}
 
-The store is copied as of one moment by SQLite's online backup while the hub runs. What is restored
-is older than what its hub has said since: therefore the hub's own boot number jumps, so that no
-record gets an identity that a platform knows already. Cursors are as they were: what was delivered
-since is sent again, which is safe.
+What there is none of is left out. The store and the alerts are each copied as of one moment by
+SQLite's online backup while the hub runs; the alerts first, so that no alert in them is unknown to
+the store's record.
+
+What is restored is older than what its hub has said since. Therefore the hub's own boot number
+jumps, so that no record gets an identity that a platform knows already; and its alerts get
+identifiers that nobody has seen, while those that last keep the references to what was sent of
+them. Cursors and deliveries are as they were: what was delivered since is sent again, which is
+safe.
+
+What is known of people is closed in the store under a key that is derived from hub.secret, which
+lies beside it, as the devices' secrets do: a backup is as secret as the hub itself. It is its
+owner's alone (folder 0700, files 0600) and not encrypted once more, for a key that is kept
+elsewhere is missing on the day when a hub must be made anew.
 """
 
 import json
@@ -16,16 +27,25 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from hashlib import file_digest
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from hub import config as configuration
 from hub import ledger, synced
+from hub.alerts import outbox
+from hub.alerts.lalert import FOLDER as DRAFTS
 from hub.config import Config
 from hub.database import SAVE_META, connect, connect_to_read, lock
 from hub.remains import BOOT_JUMP
+from hub.report.inspections import FOLDER as REPORTS
+from hub.update import FOLDER as UPDATE
 
 MANIFEST = "backup.json"
 STORE = "hub.sqlite"
+ALERTS = outbox.FILE_NAME
+FOLDERS = (REPORTS, DRAFTS, UPDATE)  # of data
+PEOPLE = "people.toml"
+OPTIONAL = (PEOPLE,)  # settings that a hub need not have
 PAGES_STEP = 2048  # of the store between two calls of `progress`
 Progress = Callable[[int, int], None]  # done, of all
 
@@ -44,36 +64,62 @@ def back_up(config: Config, folder: Path, utc_us: int, progress: Progress) -> No
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True, mode=0o700)
-    _copy_store(config.data / STORE, part / STORE, progress)
-    for name, path in _settings_of(config).items():
-        _copy(path, part / name)
+    if (config.data / ALERTS).exists():
+        with closing(outbox.connect_to_read(config.data / ALERTS)) as db:
+            _copy_database(db, part / ALERTS, lambda *_: None)
+    with closing(connect_to_read(config.data / STORE)) as db:
+        _copy_database(db, part / STORE, progress)
+    places = _places_of(config)
+    for name, place in places.items():
+        if name not in OPTIONAL or (config.folder / place).exists():
+            _copy(config.folder / place, part / name)
+    for folder_name in FOLDERS:
+        _copy_folder(config.data / folder_name, part / folder_name)
+    copied = sorted(path for path in part.rglob("*") if path.is_file())
     manifest = {
         "made_utc_us": utc_us,
         "hub": config.id,
-        "devices": str(config.tables["hub"]["devices"]),
-        "files": {path.name: digest_of(path) for path in sorted(part.iterdir())},
+        "places": places,
+        "files": {path.relative_to(part).as_posix(): digest_of(path) for path in copied},
     }
     (part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
-    for path in part.iterdir():
+    for path in part.rglob("*"):
         _sync(path)
     part.rename(folder)
     _sync(folder.parent)
 
 
-def _settings_of(config: Config) -> dict[str, Path]:
+def _places_of(config: Config) -> dict[str, str]:
+    """Return the name in a backup of each file of settings, and its place in the hub's folder."""
     return {
-        "hub.toml": config.folder / "hub.toml",
-        "devices.toml": config.folder / str(config.tables["hub"]["devices"]),
-        "hub.secret": config.folder / "hub.secret",
+        "hub.toml": "hub.toml",
+        "devices.toml": str(config.tables["hub"]["devices"]),
+        "hub.secret": "hub.secret",
+        PEOPLE: str(config.tables["people"]["file"]),
     }
 
 
-def _copy_store(source: Path, target: Path, progress: Progress) -> None:
-    with closing(connect_to_read(source)) as db, closing(sqlite3.connect(target)) as copy:
+def _copy_database(db: sqlite3.Connection, target: Path, progress: Progress) -> None:
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    with closing(sqlite3.connect(target)) as copy:
         db.execute("BEGIN")  # one moment's view, however long it takes and whatever is written
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         db.backup(copy, pages=PAGES_STEP,
                   progress=lambda status, left, all_: progress(all_ - left, all_))  # fmt: skip
+
+
+def _copy_folder(source: Path, target: Path) -> None:
+    """Copy what is finished in it; the hub may make and delete files meanwhile."""
+    for path in sorted(source.rglob("*")):
+        name = path.relative_to(source)
+        if path.is_dir() or path.suffix == ".part" or any(one[0] == "." for one in name.parts):
+            continue
+        place = target / name
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            _copy(path, place)
+        except FileNotFoundError:
+            place.unlink(missing_ok=True)
 
 
 def restore(backup: Path, folder: Path, utc_us: int, progress: Progress) -> Path | None:
@@ -87,27 +133,35 @@ def restore(backup: Path, folder: Path, utc_us: int, progress: Progress) -> Path
     data.mkdir(parents=True, exist_ok=True)
     locked = lock(data / "hub.lock")
     try:
-        places = {name: folder / name for name in ("hub.toml", "hub.secret")}
-        places["devices.toml"] = folder / str(manifest["devices"])
-        replaced = _put_aside(folder, [*places.values(), *_files_of_store(data)], utc_us)
-        for name, path in places.items():
+        names = [str(name) for name in manifest["files"]]
+        targets = {name: _target_of(name, manifest, folder, data) for name in names}
+        kept = [folder / place for place in _places(manifest).values()]
+        leaving = [*(path for path in kept if path.exists()), *_files_replaced(data, names)]
+        replaced = _put_aside(folder, leaving, utc_us)
+        for name, path in targets.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
             _copy(backup / name, path)
-        _copy(backup / STORE, data / STORE)
+        if ALERTS in names:
+            outbox.begin_anew(data / ALERTS)
         _begin_anew(data, backup.name, utc_us)
     finally:
         os.close(locked)
     return replaced
 
 
-def _checked(backup: Path, progress: Progress) -> dict[str, object]:
+def _checked(backup: Path, progress: Progress) -> dict[str, Any]:
     try:
-        manifest: dict[str, object] = json.loads((backup / MANIFEST).read_text())
+        manifest: dict[str, Any] = json.loads((backup / MANIFEST).read_text())
         files = manifest["files"]
         assert isinstance(files, dict)
     except (OSError, ValueError, KeyError, AssertionError):
         raise BackupError(f"{backup} holds no {MANIFEST} of a backup") from None
     for at, (name, digest) in enumerate(files.items()):
-        path = backup / Path(name).name
+        parts = PurePosixPath(name).parts
+        is_ours = parts[0] in FOLDERS and ".." not in parts if parts[1:] else name == parts[0]
+        if not is_ours:
+            raise BackupError(f"{backup / MANIFEST} names {name}, which is of no backup")
+        path = backup / name
         if not path.is_file():
             raise BackupError(f"{path} is missing")
         if digest_of(path) != digest:
@@ -116,14 +170,28 @@ def _checked(backup: Path, progress: Progress) -> dict[str, object]:
     return manifest
 
 
+def _places(manifest: dict[str, Any]) -> dict[str, str]:
+    # Backups of before there were people say nothing but where the devices stand.
+    before = {"hub.toml": "hub.toml", "hub.secret": "hub.secret"}
+    return manifest.get("places") or {**before, "devices.toml": str(manifest["devices"])}
+
+
+def _target_of(name: str, manifest: dict[str, Any], folder: Path, data: Path) -> Path:
+    place = _places(manifest).get(name)
+    return data / name if place is None else folder / place
+
+
 def _data_of(backup: Path, folder: Path) -> Path:
     # The settings of the backup say where the store belongs.
     return folder / str(configuration.load(backup / "hub.toml").tables["hub"]["data"])
 
 
-def _files_of_store(data: Path) -> list[Path]:
-    names = (STORE, f"{STORE}-wal", f"{STORE}-shm", ledger.HEAD_FILE, synced.FILE)
-    return [data / name for name in names]
+def _files_replaced(data: Path, names: list[str]) -> list[Path]:
+    """Return what of the data goes aside for these files; the store always does."""
+    databases = [STORE, ALERTS] if ALERTS in names else [STORE]
+    files = [f"{one}{suffix}" for one in databases for suffix in ("", "-wal", "-shm")]
+    folders = sorted({name.partition("/")[0] for name in names if "/" in name})
+    return [data / name for name in (*files, *folders, ledger.HEAD_FILE, synced.FILE)]
 
 
 def _put_aside(folder: Path, paths: list[Path], utc_us: int) -> Path | None:

@@ -15,7 +15,7 @@ from rich.progress import Progress
 
 from hub import config as configuration
 from hub import evacuate, ledger
-from hub.backup import BackupError, back_up
+from hub.backup import PEOPLE, BackupError, back_up
 from hub.backup import restore as restore_backup
 from hub.clock import HostClock
 from hub.commands import DEFAULT, CommandError, ConfigPath, app
@@ -146,11 +146,12 @@ def backup(
     folder: Annotated[Path, typer.Argument(help="New folder for the copy.")],
     config: ConfigPath = DEFAULT,
 ) -> None:
-    """Copy store, settings and secrets while the hub runs. / 稼働中のバックアップ"""
+    """Copy data, alerts, settings, people, secrets while the hub runs. / 稼働中のバックアップ"""
     loaded = configuration.load(config)
     with _told("Choose a folder that is not there yet."), _bar("copying") as progress:
         back_up(loaded, folder, HostClock().utc_us(), progress)
-    typer.echo(f"Wrote {folder}. It holds secrets: keep it where nobody else can read it.")
+    people = " and what is known of people" if (folder / PEOPLE).exists() else ""
+    typer.echo(f"Wrote {folder}. It holds secrets{people}: keep it where nobody else can read it.")
 
 
 @app.command(epilog="Example: hinomi hub restore /media/usb/hub-2026-07-01 --config hub.toml")
@@ -165,6 +166,12 @@ def restore(
         replaced = restore_backup(folder, config.parent.absolute(), utc_us, progress)
     aside = f" What was there is in {replaced}." if replaced else ""
     typer.echo(f"Restored {folder}.{aside} Start the hub with: hinomi hub run --config {config}")
+    if (folder / PEOPLE).exists():
+        typer.echo(
+            "Before that: consents are as they were in the backup; enter what was withdrawn since."
+            "\n起動の前に: 同意はバックアップ時点のものです。その後の撤回を people.toml に"
+            "反映してください。"
+        )
 
 
 @app.command(epilog="Example: hinomi hub export --evacuate /media/usb/hub-1.evacuation")

@@ -56,7 +56,9 @@ def document(message: Message, town: Town) -> bytes:
     if message.references:
         _put(alert, "references", references(message, town.sender))
     if message.event:
-        _put(alert, "incidents", f"{message.identifier.rpartition('-')[0]}-e{message.event}")
+        first = message.references[0][0] if message.references else message.identifier
+        # Of the first message: after a restore from a backup identifiers begin otherwise.
+        _put(alert, "incidents", f"{first.rpartition('-')[0]}-e{message.event}")
     area = town.area(message.place)
     _info(alert, message, town, area, is_ja=True)
     _info(alert, message, town, area, is_ja=False)

@@ -24,6 +24,7 @@ from hub.alerts.message import Message, decode
 log = logging.getLogger(__name__)
 
 FILE_NAME = "alerts.sqlite"
+EVENTS_JUMP = 1000  # more than a hub has had alerts since its backup
 MESSAGES_MAX = 20_000  # of closed events the oldest go: some tens of MB
 WAITING, DONE, REFUSED = "waiting", "done", "refused"
 ACK, CANCEL, TEST = "ack", "cancel", "test"  # what a person may ask for
@@ -144,7 +145,9 @@ class Outbox:
         query = "SELECT coalesce(max({}), 0) + 1 FROM {}"
         numbers = [self._db.execute(query.format(*names)).fetchone()[0]
                    for names in (("id", "event"), ("sequence", "message"))]  # fmt: skip
-        return numbers[0], numbers[1]
+        query = "SELECT value FROM about WHERE name = 'event_first'"
+        first = self._db.execute(query).fetchone()
+        return max(numbers[0], int(first[0]) if first else 1), numbers[1]
 
     def open_events(self) -> list[Event]:
         """Return the events that last."""
@@ -254,6 +257,28 @@ def listed(path: Path, count: int) -> list[dict[str, Any]]:
                                             for row in db.execute(query, (one.id,))]}
             for one in events
         ]  # fmt: skip
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Return a connection that changes nothing, beside a running hub or not."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5,
+                           isolation_level=None)  # fmt: skip
+
+
+def begin_anew(path: Path) -> None:
+    """Make a file that was put back go on without saying anything under a name that was used.
+
+    Messages get a new instance in their identifiers, new events numbers that jump. OutboxError
+    where it is no outbox.
+    """
+    with _beside(path) as db, _transaction(db):
+        row = ("instance", secrets.token_hex(4))
+        db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", row)
+        db.execute(
+            "INSERT OR REPLACE INTO about SELECT 'event_first', coalesce(max(id), 0) + ?"
+            " FROM event",
+            (EVENTS_JUMP,),
+        )
 
 
 def _events(db: sqlite3.Connection, where: str, *values: Any) -> Iterator[Event]:
