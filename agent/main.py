@@ -58,6 +58,7 @@ class Agent:
     ) -> None:
         self._board = board
         self.log = Log(board.clock, echo=echo)
+        self._slot = slot
         self.flashlog = FlashLog(board.flash())
         self.flashlog.mount()
         self.boot = self.flashlog.next_boot()
@@ -223,9 +224,14 @@ class Agent:
             await sleep_ms(20)
 
     def _greeting(self) -> "tuple[int, str, str, str]":
-        cause = self.survival.greeting(str(self._board.reset_cause))
+        cause = self.survival.greeting(str(self._board.reset_cause), self._slot_words())
         firmware = FIRMWARE_NAME + (self.update.version or VERSION)
         return self.boot, firmware, self._config.profile, cause
+
+    def _slot_words(self) -> str:
+        if self._slot is None:
+            return ""
+        return "slot %d%s" % (self._slot, ", on trial" if self.update.is_on_trial else "")
 
     def _note_crash(self, text: str) -> None:
         self.survival.note_crash(self.boot, text)

@@ -59,9 +59,9 @@ class Survival:
         """Return what the last crash said, as "boot 7: ..", until told(); or ""."""
         return self._crash
 
-    def greeting(self, reset_cause: str) -> str:
-        """Return how this boot began, in the words of the hello."""
-        parts = [reset_cause]
+    def greeting(self, reset_cause: str, slot: str = "") -> str:
+        """Return how this boot began, in the words of the hello. slot: it was started from."""
+        parts = [reset_cause, slot] if slot else [reset_cause]
         if self.is_safe:
             parts.append("safe mode")
         elif self.short_boots >= SHORT_BOOTS_MAX:

@@ -149,6 +149,7 @@ def _fetch(config: configuration.Config, path: str) -> dict[str, Any]:
 from hub import (  # noqa: E402
     alert_commands,  # noqa: F401
     dead_letter_commands,  # noqa: F401
+    device_commands,  # noqa: F401
     keeping_commands,  # noqa: F401
     mode_commands,  # noqa: F401
     operation_commands,  # noqa: F401

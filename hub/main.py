@@ -17,6 +17,7 @@ from hub.clock import Clock, HostClock
 from hub.commits import Commits
 from hub.config import Config
 from hub.console.server import serve
+from hub.device_control import DeviceControl
 from hub.ingest import Exchange, Ingest
 from hub.ledger import audit
 from hub.links.tcp import listen
@@ -119,6 +120,8 @@ class Hub:
         self.watch.on_change += [self.audit.mode, self.alerts.changed]
         self.watch.on_finding.append(self.alerts.found)
         self.admin.handlers |= mode_handlers(self.watch)
+        devices = DeviceControl(ingest, lambda: self.watch.modes.drill, self._note)
+        self.admin.handlers |= devices.handlers()
         self.watch.on_change.append(self._mode_changed)
         self.inspections.attend(self.watch, self.clock)
         self.admin.handlers |= report_handlers(self.inspections, self.inspections.rule)
@@ -143,10 +146,10 @@ class Hub:
         self.salvage.utc_us = self.clock.utc_us
         self.salvage.on_end = self._salvaged
 
-    def _make_update(self) -> Update:
-        def note(actor: str, command: str, what: str, after: str) -> None:
-            self.audit.note(audit(self.clock.utc_us(), actor, command, what=what, after=after))
+    def _note(self, actor: str, command: str, what: str, after: str) -> None:
+        self.audit.note(audit(self.clock.utc_us(), actor, command, what=what, after=after))
 
+    def _make_update(self) -> Update:
         row = self.config.tables["update"]
         return Update(
             self.config.data,
@@ -155,7 +158,7 @@ class Hub:
             timeout_s=row["timeout_s"],
             mode=lambda: self.watch.modes.mode,
             save=self.store.save_meta,
-            note=note,
+            note=self._note,
             kept=self.store.meta.get(UPDATE_KEY),
         )
 

@@ -21,19 +21,19 @@ def handlers(watch: Watch) -> dict[str, Handler]:
     def set_mode(fields: dict[str, Any], actor: str) -> dict[str, Any]:
         mode, hours = _mode(fields), _number(fields, "hours", 0, HOURS_MAX)
         texts = _texts(fields, ("操作員の指示", "by an operator"))
-        watch.set_mode(mode, False, _named(fields, actor), texts, hold_s=int(hours * 3600))
+        watch.set_mode(mode, False, named(fields, actor), texts, hold_s=int(hours * 3600))
         return watch.mode_snapshot()
 
     def start(fields: dict[str, Any], actor: str) -> dict[str, Any]:
         minutes = int(_number(fields, "minutes", 1, MINUTES_MAX))
         texts = _texts(fields, ("防災訓練", "drill"))
         kind = str(fields.get("kind", "drill"))
-        watch.start_drill(_mode(fields), _named(fields, actor), texts, minutes=minutes, kind=kind)
+        watch.start_drill(_mode(fields), named(fields, actor), texts, minutes=minutes, kind=kind)
         return watch.mode_snapshot()
 
     def stop(fields: dict[str, Any], actor: str) -> dict[str, Any]:
         texts = _texts(fields, ("訓練終了", "the drill is over"))
-        if not watch.end_drill(_named(fields, actor), texts):
+        if not watch.end_drill(named(fields, actor), texts):
             raise AdminError("There is no drill", "Start one: `hinomi hub drill start`.")
         return watch.mode_snapshot()
 
@@ -54,11 +54,16 @@ def _number(fields: dict[str, Any], name: str, low: float, high: float) -> float
 
 
 def _texts(fields: dict[str, Any], default: Texts) -> Texts:
-    reason = str(fields.get("reason", "")).strip()
-    return (_cut(reason), _cut(reason)) if reason else default
+    reason = reason_of(fields)
+    return (reason, reason) if reason else default
 
 
-def _named(fields: dict[str, Any], actor: str) -> str:
+def reason_of(fields: dict[str, Any]) -> str:
+    """Return why, as the operator wrote it, cut; or ""."""
+    return _cut(str(fields.get("reason", "")).strip())
+
+
+def named(fields: dict[str, Any], actor: str) -> str:
     """Return who: the user that the kernel names, and the person that this one says to be."""
     name = str(fields.get("by", "")).strip()
     return actor if not name else f"person:{_cut(name, 64)} ({actor.partition(':')[2]})"
