@@ -1,7 +1,7 @@
 """`hinomi hub alerts`: what was warned of, who has seen it, and taking it back.
 
 The commands write a request beside the running hub, which carries it out, audits it and answers.
-Who may write the hub's data folder may do so; the page, which asks nobody who he is, may not.
+Who may write the hub's data folder may do so; on the page, operators who have logged in.
 """
 
 import getpass
@@ -14,10 +14,11 @@ import typer
 
 from hub import config as configuration
 from hub.alerts import outbox
-from hub.alerts.message import jst, kind_of
+from hub.alerts.message import kind_of
 from hub.alerts.webhook import key_of
 from hub.clock import HostClock
 from hub.commands import DEFAULT, CommandError, ConfigPath, app
+from hub.local_time import shown
 from hub.rules.finding import LEVEL_NAMES
 
 alerts = typer.Typer(
@@ -41,14 +42,17 @@ def list_alerts(
 ) -> None:
     """List events with who has acknowledged and where they went; open ones first."""
     try:
-        found = [_unnamed(one) for one in outbox.listed(_path(config), count)]
+        loaded = configuration.load(config)
+        path = loaded.data / outbox.FILE_NAME
+        found = [_unnamed(one) for one in outbox.listed(path, count)]
     except outbox.OutboxError as error:
         raise CommandError(f"{error}.", _REMEDY) from None
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
         return
+    offset_min = loaded.tables["mode"]["utc_offset_min"]
     for one in found:
-        typer.echo("\n".join(_lines(one)))
+        typer.echo("\n".join(_lines(one, offset_min)))
     typer.echo(f"{len(found)} events")
 
 
@@ -63,13 +67,13 @@ def _unnamed(event: dict[str, Any]) -> dict[str, Any]:
     return {**event, **texts, "key": "", "place": "", "values": {}}
 
 
-def _lines(event: dict[str, Any]) -> list[str]:
+def _lines(event: dict[str, Any], offset_min: int) -> list[str]:
     kind = kind_of(event["kind"])
     seen = event["acknowledged_by"] or ("未確認 / nobody yet" if kind.needs_ack else "-")
     done = sum(one["state"] == outbox.DONE for one in event["deliveries"])
     drill = "訓練 drill " if event["drill"] else ""
     head = (f"{event['id']}", drill + event["state"], LEVEL_NAMES[event["level"]],
-            jst(event["started_utc_us"]), f"確認 ack: {seen}",
+            shown(event["started_utc_us"], offset_min), f"確認 ack: {seen}",
             f"送信 sent: {done}/{len(event['deliveries'])}")  # fmt: skip
     return [
         "  ".join(head),
@@ -83,9 +87,12 @@ def ack(
     event: Annotated[int, typer.Argument(min=1, help="Number of the event.")],
     config: ConfigPath = DEFAULT,
     by: By = "",
+    note: Annotated[str, typer.Option(help="What is done about it; for the audit log.")] = "",
 ) -> None:
     """Acknowledge an alert: you have seen it and see to it. It is escalated no further."""
-    _say(_asked(config, outbox.ACK, by, event=event), "acknowledged")
+    if len(note.encode()) > REASON_SIZE_MAX or not note.isprintable():
+        raise typer.BadParameter("Write one short line.", param_hint="--note")
+    _say(_asked(config, outbox.ACK, by, event=event, reason=note), "acknowledged")
 
 
 @alerts.command(epilog="Example: hinomi hub alerts cancel 12 --reason 'gauge was cleaned'")

@@ -45,7 +45,9 @@ STORE = "hub.sqlite"
 ALERTS = outbox.FILE_NAME
 FOLDERS = (REPORTS, DRAFTS, UPDATE)  # of data
 PEOPLE = "people.toml"
-OPTIONAL = (PEOPLE,)  # settings that a hub need not have
+OPERATORS = "operators.toml"
+OPERATORS = "operators.toml"
+OPTIONAL = (PEOPLE, OPERATORS)  # settings that a hub need not have
 PAGES_STEP = 2048  # of the store between two calls of `progress`
 Progress = Callable[[int, int], None]  # done, of all
 
@@ -96,6 +98,8 @@ def _places_of(config: Config) -> dict[str, str]:
         "devices.toml": str(config.tables["hub"]["devices"]),
         "hub.secret": "hub.secret",
         PEOPLE: str(config.tables["people"]["file"]),
+        OPERATORS: str(config.tables["hub"]["operators"]),
+        OPERATORS: str(config.tables["hub"].get("operators", OPERATORS)),
     }
 
 

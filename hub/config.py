@@ -47,8 +47,9 @@ ROWS = (
         "So long must nothing ask for watch before it is lowered to normal.", 1, 604800),
     Row("mode", "disaster_dwell_s", 3600, "s",
         "So long must nothing ask for disaster before it is lowered to watch.", 1, 604800),
-    Row("mode", "utc_offset_min", 540, "min", "Local time of the time table, east of UTC.",
-        -720, 840),
+    Row("mode", "utc_offset_min", 540, "min",
+        "Local time of the town, east of UTC: of the time table, schedules of people, alerts, "
+        "reports.", -720, 840),
     *backhaul.ROWS,
     *timetable.ROWS,
     *policy.ROWS,

@@ -108,6 +108,7 @@ class Hub:
             tables["report"],
             hub=config.id,
             utc_us=self.timing.time.utc_us,
+            utc_offset_min=tables["mode"]["utc_offset_min"],
         )
         self._started_us = self.clock.now_us()
         self.on_alive: Callable[[], None] = lambda: None  # once a second while all moves

@@ -192,10 +192,11 @@ def export(
         raise typer.BadParameter("Write a name that ends in .csv or .html.", param_hint="FILE")
     found = _safety(config, viewer, ground)
     rows = [Status(**row) for row in found["rows"]]
+    offset_min = configuration.load(config).tables["mode"]["utc_offset_min"]
     if file.suffix == ".csv":
-        text = as_csv(rows, found["drill"])
+        text = as_csv(rows, found["drill"], offset_min)
     else:
-        text = as_page(rows, found["drill"], HostClock().utc_us())
+        text = as_page(rows, found["drill"], HostClock().utc_us(), offset_min)
     register.write_private(file, text)
     typer.echo(f"Wrote {file}: personal, handle with care. {found['counts']}")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from hub.alerts.cap import MEDIA_TYPE
 from hub.alerts.elements import Elements, written
-from hub.alerts.message import Message, jst
+from hub.alerts.message import Message
 from hub.alerts.town import Town
 
 NAMESPACE = "http://www.w3.org/2005/Atom"
@@ -29,14 +29,14 @@ def feed(messages: Iterable[Message], town: Town, name: str, utc_us: int) -> byt
     root = _atom.root("feed")
     _put(root, "id", f"urn:hinomi:{name}")
     _put(root, "title", f"{town.name_ja} {town.name_en}")
-    _put(root, "updated", jst(shown[0].sent_utc_us if shown else utc_us))
+    _put(root, "updated", town.time(shown[0].sent_utc_us if shown else utc_us))
     _put(_atom.add(root, "author"), "name", town.name_ja)
     _atom.add(root, "link", rel="self", type=FEED_TYPE, href=PATH)
     for message in shown:
         entry = _atom.add(root, "entry")
         _put(entry, "id", f"urn:hinomi:{message.identifier}")
         _put(entry, "title", f"{message.headline_ja()} / {message.headline_en()}")
-        _put(entry, "updated", jst(message.sent_utc_us))
+        _put(entry, "updated", town.time(message.sent_utc_us))
         _put(
             entry,
             "summary",

@@ -7,7 +7,7 @@ The hub warns and never orders: the response is at most `Prepare`, evacuation is
 from xml.etree.ElementTree import Element
 
 from hub.alerts.elements import Elements, written
-from hub.alerts.message import CANCEL, EXERCISE, TEST, UPDATE, Message, jst, kind_of
+from hub.alerts.message import CANCEL, EXERCISE, TEST, UPDATE, Message, kind_of
 from hub.alerts.town import Area, Town
 from hub.rules.finding import EMERGENCY, INFO, WARNING, WATCH
 
@@ -39,7 +39,7 @@ def document(message: Message, town: Town) -> bytes:
     alert = _cap.root("alert")
     _put(alert, "identifier", message.identifier)
     _put(alert, "sender", town.sender)
-    _put(alert, "sent", jst(message.sent_utc_us))
+    _put(alert, "sent", town.time(message.sent_utc_us))
     _put(alert, "status", message.status)
     _put(alert, "msgType", message.type)
     if message.is_public:
@@ -54,7 +54,7 @@ def document(message: Message, town: Town) -> bytes:
     if any(notes):
         _put(alert, "note", " ".join(filter(None, notes)))
     if message.references:
-        _put(alert, "references", references(message, town.sender))
+        _put(alert, "references", references(message, town))
     if message.event:
         first = message.references[0][0] if message.references else message.identifier
         # Of the first message: after a restore from a backup identifiers begin otherwise.
@@ -65,9 +65,9 @@ def document(message: Message, town: Town) -> bytes:
     return written(alert)
 
 
-def references(message: Message, sender: str) -> str:
+def references(message: Message, town: Town) -> str:
     """Return sender,identifier,sent of the earlier messages (3.2.1)."""
-    return " ".join(f"{sender},{name},{jst(sent)}" for name, sent in message.references)
+    return " ".join(f"{town.sender},{name},{town.time(sent)}" for name, sent in message.references)
 
 
 def _info(alert: Element, message: Message, town: Town, area: Area, *, is_ja: bool) -> None:
@@ -86,8 +86,8 @@ def _info(alert: Element, message: Message, town: Town, area: Area, *, is_ja: bo
     _put(info, "severity", severity)
     _put(info, "certainty", "Likely" if message.kind in _LIKELY else "Observed")
     _pair(info, "eventCode", "hinomi:kind", message.kind)
-    _put(info, "effective", jst(message.sent_utc_us))
-    _put(info, "expires", jst(message.expires_utc_us))
+    _put(info, "effective", town.time(message.sent_utc_us))
+    _put(info, "expires", town.time(message.expires_utc_us))
     _put(info, "senderName", town.name_ja if is_ja else town.name_en)
     _put(info, "headline", headline[:HEADLINE_MAX])
     _put(info, "description", mark + text)

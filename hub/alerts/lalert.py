@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from hub.alerts.channel import Filter, SendError
-from hub.alerts.message import CANCEL, UPDATE, Message, jst, kind_of
+from hub.alerts.message import CANCEL, UPDATE, Message, kind_of
 from hub.alerts.town import Town
 from hub.rules.finding import WARNING
 
@@ -55,8 +55,8 @@ def draft(message: Message, town: Town) -> str:
         ("区分 / status", f"{message.mark_ja}{message.status}"),
         ("種別 / type", _TYPES.get(message.type, "新規 / new")),
         ("発信団体 / organisation", f"{town.name_ja} ({town.code or '市町村コード未設定'})"),
-        ("発表日時 / issued", jst(message.sent_utc_us)),
-        ("有効期限 / expires", jst(message.expires_utc_us)),
+        ("発表日時 / issued", town.time(message.sent_utc_us)),
+        ("有効期限 / expires", town.time(message.expires_utc_us)),
         ("情報名 / subject", f"{message.mark_ja}{kind_of(message.kind).event_ja}"),
         ("対象地域 / area", area.name_ja),
         ("見出し / headline", message.headline_ja()),

@@ -15,7 +15,7 @@ from typing import Any
 
 from hub.alerts import cap
 from hub.alerts.channel import Filter, SendError
-from hub.alerts.message import ACTUAL, Message, jst
+from hub.alerts.message import ACTUAL, Message
 from hub.alerts.rows import kinds_of
 from hub.alerts.town import Town
 
@@ -87,7 +87,7 @@ def _text(message: Message, town: Town) -> str:
     lines = [message.headline_ja(), f"地域: {area.name_ja}", ""]
     lines += [message.headline_en(), f"Area: {area.name_en}", ""]
     lines += [f"{name}: {value:.6g}" for name, value in sorted(message.values.items())]
-    lines += [f"{jst(message.sent_utc_us)}  {message.identifier}"]
+    lines += [f"{town.time(message.sent_utc_us)}  {message.identifier}"]
     lines += [f"{town.name_ja} / {town.name_en}  {town.contact}"]
     if message.status != ACTUAL:
         lines += ["", "これは実際の警報ではありません。 / This is not an actual alert."]

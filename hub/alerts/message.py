@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from hub.rules.kinds import KINDS, Kind
@@ -11,7 +10,6 @@ ALERT, UPDATE, CANCEL = "Alert", "Update", "Cancel"
 ACTUAL, EXERCISE, TEST = "Actual", "Exercise", "Test"
 TEST_KIND = "test"
 
-JST = timezone(timedelta(hours=9))
 # A kind that no row names is not for the public, and a person must look.
 _UNKNOWN = Kind("警報", "Alert", "Other", False, True)
 _TEST = Kind("配信試験", "Test of delivery", "Other", True, False)
@@ -105,8 +103,3 @@ def decode(text: str) -> Message:
     fields: dict[str, Any] = json.loads(text)
     references = tuple((str(one[0]), int(one[1])) for one in fields.pop("references"))
     return Message(**fields, references=references)
-
-
-def jst(utc_us: int) -> str:
-    """Return a time as CAP wants it (CAP-v1.2, 3.3.2), on Japan's clock: never with `Z`."""
-    return datetime.fromtimestamp(utc_us // 1_000_000, JST).isoformat()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hub import local_time
 from hub.config import Device
 
 
@@ -29,6 +30,11 @@ class Town:
         self.code = str(row["municipality"])
         self._areas = {one["place"]: _area(one) for one in tables["alert_area"]}
         self._devices = devices
+        self._utc_offset_min = int(tables["mode"]["utc_offset_min"])
+
+    def time(self, utc_us: int) -> str:
+        """Return a time on the town's clock, as CAP and Atom take it."""
+        return local_time.iso(utc_us, self._utc_offset_min)
 
     def area(self, place: str) -> Area:
         """Return the area of a place; of one that has no row the name of the device, if any."""

@@ -8,16 +8,16 @@ import csv
 import io
 from collections import Counter
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from xml.sax.saxutils import escape
+
+from hub.local_time import shown
 
 SAFE, HELP, UNKNOWN = "safe", "needs-help", "unknown"
 STATES = {SAFE: "無事", HELP: "要支援", UNKNOWN: "不明"}
 ORDER = (HELP, UNKNOWN, SAFE)
 ROWS_MAX = 50_000
 DRILL_MARK = "【訓練】[EXERCISE] "
-JST = timezone(timedelta(hours=9))
 COLUMNS = ("id", "state", "people", "place", "note", "by", "time")
 COLUMNS_JA = ("番号", "安否", "人数", "場所", "備考", "入力者", "時刻")
 # A cell that a spreadsheet would take for a formula (OWASP, CSV injection).
@@ -76,18 +76,19 @@ class SafetyList:
         return {state: counts[state] for state in ORDER}
 
 
-def as_csv(rows: list[Status], drill: bool) -> str:
+def as_csv(rows: list[Status], drill: bool, utc_offset_min: int = 540) -> str:
     """Return a CSV (RFC 4180) with a byte order mark, as spreadsheets read Japanese."""
     file = io.StringIO()
     writer = csv.writer(file)
     writer.writerow([*COLUMNS, "exercise"])
     for one in rows:
-        cells = [one.id, one.state, one.people, one.place, one.note, one.by, _time(one)]
+        cells = [one.id, one.state, one.people, one.place, one.note, one.by,
+                 _time(one, utc_offset_min)]  # fmt: skip
         writer.writerow([*map(_harmless, cells), "EXERCISE" if drill else ""])
     return "\ufeff" + file.getvalue()
 
 
-def as_page(rows: list[Status], drill: bool, at_utc_us: int) -> str:
+def as_page(rows: list[Status], drill: bool, at_utc_us: int, utc_offset_min: int = 540) -> str:
     """Return a page to print: A4, Japanese and English, nothing from outside."""
     mark = DRILL_MARK if drill else ""
     head = "".join(f"<th>{ja}<br>{en}</th>" for ja, en in zip(COLUMNS_JA, COLUMNS, strict=True))
@@ -97,7 +98,7 @@ def as_page(rows: list[Status], drill: bool, at_utc_us: int) -> str:
         f'<tr class="{one.state}">'
         + "".join(f"<td>{escape(str(cell))}</td>" for cell in (
             one.id, f"{STATES[one.state]} {one.state}", one.people, one.place, one.note, one.by,
-            _time(one)))
+            _time(one, utc_offset_min)))
         + "</tr>\n"
         for one in rows
     )  # fmt: skip
@@ -107,7 +108,7 @@ def as_page(rows: list[Status], drill: bool, at_utc_us: int) -> str:
         "thead{display:table-header-group}tr{break-inside:avoid}.needs-help td{font-weight:bold}"
     )
     title = f"{mark}安否確認表 Safety confirmation list"
-    when = f"{_jst(at_utc_us):%Y-%m-%d %H:%M} JST"
+    when = shown(at_utc_us, utc_offset_min)
     return (
         f'<!doctype html><html lang="ja"><meta charset="utf-8"><title>{title}</title>'
         f"<style>{style}</style><h1>{title}</h1><p>{when}　{total}</p>"
@@ -120,9 +121,5 @@ def _harmless(cell: Any) -> Any:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
-def _time(one: Status) -> str:
-    return f"{_jst(one.at_utc_us):%Y-%m-%d %H:%M}" if one.at_utc_us else ""
-
-
-def _jst(utc_us: int) -> datetime:
-    return datetime.fromtimestamp(utc_us // 1_000_000, UTC).astimezone(JST)
+def _time(one: Status, utc_offset_min: int) -> str:
+    return shown(one.at_utc_us, utc_offset_min) if one.at_utc_us else ""

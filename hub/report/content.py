@@ -1,17 +1,16 @@
 """The report as blocks: headings, lines, tables and pictures, which HTML and PDF set alike."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
 
+from hub.local_time import shown
 from hub.report.assess import BEFORE_S, LOOK_FIRST, LOOK_NEXT, Fault, NodeResult
 from hub.report.evidence import Trace
 from hub.report.picture import INK, QUIET, Curve, Picture, plot
 from hub.report.words import word
 
-JST = timezone(timedelta(hours=9))
 QUANTITIES = {  # name: (factor to what is shown, unit, digits)
     "loss": (1.0, "%", 1),
     "moved": (1000.0, "mm", 1),
@@ -50,22 +49,17 @@ class Grid:
 Block = Heading | Line | Grid | Picture
 
 
-def moment(utc_us: int) -> str:
-    """Return a time as people in Japan read it."""
-    then = datetime.fromtimestamp(utc_us / 1e6, UTC).astimezone(JST)
-    return then.strftime("%Y-%m-%d %H:%M:%S +09:00")
-
-
 def blocks(request: dict[str, Any], results: list[NodeResult], language: str) -> list[Block]:
     """Return the report on one bridge. request: what hub.report.inspections asked for."""
     name = results[0].row["name_" + language] or request["bridge"]
     found: list[Block] = [Heading(f"{word('title', language)}: {name}", 1)]
     if request["drill"]:
         found.append(Line(word("exercise", language), is_loud=True))
+    offset_min = request["utc_offset_min"]
     facts = [
         [word("cause", language), request["cause_" + language]],
-        [word("event", language), moment(request["event_utc_us"])],
-        [word("made", language), moment(request["made_utc_us"])],
+        [word("event", language), shown(request["event_utc_us"], offset_min)],
+        [word("made", language), shown(request["made_utc_us"], offset_min)],
         [word("until", language), word("until_text", language, BEFORE_S, request["until_s"])],
         [word("made_by", language), f"Hinomi {request['hub']}"],
     ]

@@ -60,12 +60,14 @@ class Inspections:
         *,
         hub: str,
         utc_us: Callable[[int], int],
+        utc_offset_min: int = 540,
     ) -> None:
         self.rule = rule
         self.folder = data / FOLDER
         self._store = data / "hub.sqlite"
         self._settings = settings
         self._hub = hub
+        self._utc_offset_min = utc_offset_min
         self.utc_us = utc_us
         self._found: Callable[[Finding], None] = lambda finding: None
         self._is_drill: Callable[[], bool] = lambda: False
@@ -147,6 +149,7 @@ class Inspections:
             return name
         self._waiting.append({
             "hub": self._hub,
+            "utc_offset_min": self._utc_offset_min,
             "bridge": bridge,
             "drill": event.drill,
             "store": str(self._store),

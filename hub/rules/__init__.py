@@ -39,12 +39,15 @@ def make_rules(
 ) -> list[Rule]:
     """Return all rules. tables: those of hub.toml; secret: the hub's, for what is personal."""
     vitals = vitals or Vitals()
+    offset_min = tables["mode"]["utc_offset_min"]
     return [
         quake.QuakeRule(tables["quake"], tables["seismometer"]),
         river.RiverRule(tables["river"]),
         slope.SlopeRule(tables["slope"]),
         bridge.BridgeRule(tables["bridge"]),
-        watch_over.WatchOverRule(tables["people"], vitals, Seal(secret)),
+        watch_over.WatchOverRule(
+            tables["people"], vitals, Seal(secret), utc_offset_min=offset_min
+        ),
         health.HealthRule(tables["health"], tables["battery"], vitals),
     ]
 

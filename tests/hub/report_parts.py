@@ -113,6 +113,7 @@ def request(store: Path, folder: Path, *, drill: bool = False, until_s: float = 
         "folder": str(folder), "cause_ja": "地震の揺れを観測: 最大 1.80 m/s²(3 地点)",
         "cause_en": "Ground shaking: peak 1.80 m/s² at 3 nodes", "event_us": EVENT_US,
         "event_utc_us": 1_795_000_000 * S, "made_utc_us": 1_795_000_200 * S, "until_s": until_s,
+        "utc_offset_min": 540,
         "nodes": {row["device"]: rule.facts(row["device"], now_us) for row in ROWS},
     }  # fmt: skip
 

@@ -17,7 +17,8 @@ def tables() -> dict[str, Any]:
         rows.setdefault(row.table, {})[row.name] = (
             "device-1" if row.default is None else row.default
         )
-    return {table: [values] if table in LISTS else values for table, values in rows.items()}
+    found = {table: [values] if table in LISTS else values for table, values in rows.items()}
+    return {**found, "mode": {"utc_offset_min": 540}}
 
 
 @pytest.mark.parametrize("rule", make_rules(tables()), ids=lambda rule: rule.name)

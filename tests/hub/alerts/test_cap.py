@@ -14,7 +14,7 @@ from xsdata.formats.dataclass.parsers.handlers import XmlEventHandler
 
 from hub.alerts import atom, cap
 from hub.alerts.lalert import draft
-from hub.alerts.message import JST, Message, jst
+from hub.alerts.message import Message
 from hub.alerts.town import Town
 from hub.config import Device
 from hub.rules.finding import EMERGENCY, WATCH
@@ -30,6 +30,7 @@ TABLES: dict[str, Any] = {
          "longitude": 132.4594, "radius_km": 1.5,
          "polygon": "34.1,132.1 34.2,132.1 34.2,132.2 34.1,132.1"},
     ],
+    "mode": {"utc_offset_min": 540},
 }  # fmt: skip
 HOME = Device("home-1", bytes(32), "home", "佐藤さん宅", "Sato's", personal=True)
 TOWN = Town(TABLES, {"home-1": HOME, "slope-1": Device("slope-1", bytes(32), "slope", "裏山")})
@@ -60,7 +61,7 @@ WORDS = {
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+09:00")  # the schema's, with our zone
 
 
-def check_schema(document: bytes) -> None:
+def check_schema(document: bytes, time: re.Pattern[str] = TIME) -> None:
     """Fail where the document is not as CAP-v1.2, 3.2 and its schema want it."""
     root = ElementTree.fromstring(document)
     assert root.tag == NAMESPACE + "alert"
@@ -77,7 +78,7 @@ def check_schema(document: bytes) -> None:
         if name in WORDS:
             assert element.text in WORDS[name].split()
         if name in ("sent", "effective", "expires"):
-            assert TIME.fullmatch(element.text)
+            assert time.fullmatch(element.text)
         if name in ("identifier", "sender"):
             assert not re.search("[ ,<&]", element.text)
         if name == "headline":
@@ -124,7 +125,9 @@ def test_every_message_is_valid_and_read_alike_by_others(message: Message) -> No
     assert int(alert.sent.to_datetime().timestamp()) == message.sent_utc_us // 1_000_000
     assert [info.language for info in alert.infos] == ["ja-JP", "en-US"]
     found = [(one.sender, one.identifier, str(one.sent)) for one in alert.references_to_list()]
-    assert found == [("bousai@town.example", name, jst(at)) for name, at in message.references]
+    assert found == [
+        ("bousai@town.example", name, TOWN.time(at)) for name, at in message.references
+    ]
     assert document == cap.document(message, TOWN) and b"Z<" not in document
     for info in alert.infos:
         is_clear = [one.value for one in info.response_types] == ["AllClear"]
@@ -181,10 +184,18 @@ def test_the_hub_never_tells_people_to_evacuate() -> None:
             }
 
 
-def test_times_are_those_of_japan() -> None:
-    assert jst(0) == "1970-01-01T09:00:00+09:00"
-    assert jst(1_790_000_000_999_999) == "2026-09-21T23:13:20+09:00"
-    assert JST.utcoffset(None) == timedelta(hours=9)
+@pytest.mark.parametrize("offset_min", [-570, 0, 345, 540, 840])
+def test_times_are_those_of_the_town_and_never_end_in_z(offset_min: int) -> None:
+    town = Town({**TABLES, "mode": {"utc_offset_min": offset_min}}, {})
+    message = next(one for one in MESSAGES if one.references)
+    document = cap.document(message, town)
+    check_schema(document, re.compile(r"[-\dT:]+[+-]\d\d:\d\d"))
+    sent = read(document).sent.to_datetime()
+    assert sent.utcoffset() == timedelta(minutes=offset_min)
+    assert int(sent.timestamp()) == message.sent_utc_us // 1_000_000
+    assert town.time(message.references[0][1]) in document.decode()
+    for text in (draft(message, town), atom.feed([message], town, "hub-0a", 0).decode()):
+        assert town.time(message.sent_utc_us) in text
 
 
 def test_the_check_itself_refuses_what_is_wrong() -> None:
