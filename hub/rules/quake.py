@@ -1,25 +1,33 @@
 """Earthquakes: that one is there (k of n stations), and how strong it is at each seismometer.
 
-That it is there: a station votes by a peak that its node reports on lane 0 (series `*.peak`), or
+That it is there: a station votes by a peak that its node reports on lane 0 (series `acc.peak`), or
 by an onset in its waveform that also reaches `peak_m_s2`. One truck shakes one station; a quake
 shakes all, so `devices_min` different ones must vote within `window_ms`.
 
+Before that: a seismometer whose node has a trigger of its own (STA/LTA) reports each onset on lane
+0 (`acc.onset`), long before a waveform has come over a slow link. `devices_min` of these within
+the window ask for `watch`, no more: an onset says that it moves, not how much. Nodes on spans have
+no such vote, for one truck sets off all of a bridge.
+
 How strong: for each [[seismometer]] (on the ground or an abutment, not on the span) the
-計測震度相当値 of the last 60 s, anew with every batch that arrives while it shakes, and the
-long-period class; see hub.rules.seismic. It is not an official intensity. Where samples of the
-window are missing, or the value is not above the sensor's own noise, it is "not computable", which
-is said: no low value is ever given.
+計測震度相当値 of the last 60 s, anew with every batch that arrives while it shakes, or later but
+measured while it shook, and the long-period class; see hub.rules.seismic. It is not an official
+intensity. A node that sends waveforms of events only (`acc.x.event`) has a record from the start
+of the event on, which its own onset proves. Where samples of the window are missing, or the value
+is not above the sensor's own noise, it is "not computable", which is said: no low value is ever
+given.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hub.rules.finding import EMERGENCY, INFO, WARNING, Finding
+from hub.rules.finding import EMERGENCY, INFO, WARNING, WATCH, Finding
 from hub.rules.problem import Problem, unknown_devices
 from hub.settings import Row
 from protocols.batch import Batch, Series
-from protocols.vocabulary import LANE_ALERT, LANE_WAVE, MODE_DISASTER, MODE_NORMAL, MODE_WATCH
+from protocols.vocabulary import LANE_ALERT, LANE_LIFE, MODE_DISASTER, MODE_NORMAL, MODE_WATCH
 
 if TYPE_CHECKING:  # numpy costs 15 MiB: only hubs with a seismometer import it
     from hub.rules.seismic.onset import Onset
@@ -54,6 +62,8 @@ LONG_PERIOD_FROM = 2.5  # an intensity; below it no tall building swings
 LONG_PERIOD_EVERY = 8  # of the computations: it costs ten times as much
 DURATION_S_MIN = 10  # a younger record is not computable
 AXES = ("x", "y", "z")
+PEAK, ONSET, EVENT = "peak", "onset", ".event"  # last parts of channels
+EVENTS_MAX = 4  # onsets and beginnings of a node that are remembered, to find their partners
 NO_DATA, TOO_SHORT = "no data", "record too short"
 MISSING, NOISE = "samples are missing", "not above the sensor's noise"
 REASONS_JA = {
@@ -92,7 +102,12 @@ class _Station:
     window: "Window | None" = None
     onset: "Onset | None" = None
     computed: int = 0  # position up to which it was judged
-    waiting: dict[int, Series] = field(default_factory=dict)
+    # Of the node's trigger, times of its boot: onsets; and pieces of events after a hole, which
+    # are where a record begins once an onset lies in them: (start, end, position).
+    onsets_us: deque[int] = field(default_factory=lambda: deque(maxlen=EVENTS_MAX))
+    heads: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=EVENTS_MAX))
+    measured_us: int = 0  # when it was last, on the clock of the ticks
+    newest_us: int = -1  # newest reading of a waveform
     strength: Strength = field(default_factory=Strength)
     said: int = -1  # class of the last finding
     said_long: int = 0
@@ -114,8 +129,11 @@ class QuakeRule:
             for mode, name in ((MODE_WATCH, "watch_class"), (MODE_DISASTER, "disaster_class"))
         }
         self._peaks: dict[str, tuple[int, float]] = {}  # device -> when, its newest peak
+        self._onsets: dict[str, int] = {}  # seismometer -> when its own trigger saw one
         self._worst = 0.0
         self._is_on = False
+        self._until_us = -1  # readings up to then are of the quake that is over
+        self._now_us = 0
         self._stations = {row["device"]: _Station(row) for row in seismometers}
         self._budget = VALUES_PER_TICK_MAX
         self.put_off_count = 0
@@ -124,33 +142,50 @@ class QuakeRule:
         """Tell whether batches of such devices and lane are needed."""
         if lane == LANE_ALERT:
             return kind == "bridge" or device in self._stations
-        return device in self._stations and lane == LANE_WAVE
+        return device in self._stations and lane != LANE_LIFE  # events come on any
 
     def feed(self, device: str, batch: Batch, at_us: int) -> list[Finding]:
         """Take a batch whose newest reading was taken at at_us."""
+        station = self._stations.get(device)
         for series in batch.series or ():
-            if series.channel.endswith(".peak"):
+            sensor, _, what = series.channel.rpartition(".")
+            if what == PEAK and "." not in sensor:  # acc.x.peak is of a window that is over
                 scale = series.multiplier * 10.0**series.exponent
                 self._vote(device, max(abs(value) for value in series.values) * scale, at_us)
-        station = self._stations.get(device)
-        if station is not None and batch.series is not None:
-            self._listen(device, station, batch, at_us)
-        return self._confirm(at_us) + (self._measure(device, station, at_us) if station else [])
+            elif what == ONSET and station is not None and sensor == station.row["sensor"]:
+                self._onset(device, station, batch, series, at_us)
+        has_waves = station is not None and self._listen(device, station, batch, at_us)
+        was_on = self._is_on
+        findings = self._confirm(at_us)
+        if self._is_on and not was_on:
+            for name, one in self._stations.items():
+                if one.heads:  # what came of the event before others confirmed it
+                    findings += self._measure(name, one, at_us)
+        elif has_waves and station is not None:
+            findings += self._measure(device, station, at_us)
+        return findings
 
     def tick(self, now_us: int, utc_us: int) -> list[Finding]:
         """Say when the shaking is over."""
-        self._budget = VALUES_PER_TICK_MAX
-        last_us = max((at_us for at_us, _ in self._peaks.values()), default=0)
-        if not self._is_on or now_us - last_us <= QUIET_WINDOWS * self._window_us:
-            return []
-        findings = [self._finding(0, now_us, is_over=True)]
+        self._budget, self._now_us = VALUES_PER_TICK_MAX, now_us
+        quiet_us = QUIET_WINDOWS * self._window_us
+        findings = []
+        if self._is_on:
+            peaks_us = (at_us for at_us, _ in self._peaks.values())
+            last_us = max((*peaks_us, *self._onsets.values()), default=0)
+            if now_us - last_us <= quiet_us:
+                return []
+            findings.append(self._finding(0, now_us, is_over=True))
+            self._is_on, self._worst, self._until_us = False, 0.0, last_us + quiet_us
+            self._peaks.clear()
+            self._onsets.clear()
         for device, station in self._stations.items():
-            if station.said >= 0 or station.said_reason:
+            is_said = station.said >= 0 or bool(station.said_reason)
+            is_all_here = station.newest_us >= self._until_us
+            if is_said and (is_all_here or now_us - station.measured_us > quiet_us):
                 findings.append(self._strength_finding(device, station, now_us, is_over=True))
-            station.said, station.said_long, station.said_reason = -1, 0, ""
-            station.strength = Strength()
-        self._is_on, self._worst = False, 0.0
-        self._peaks.clear()
+                station.said, station.said_long, station.said_reason = -1, 0, ""
+                station.strength = Strength()
         return findings
 
     def save(self, now_us: int) -> dict[str, Any]:
@@ -170,19 +205,47 @@ class QuakeRule:
         if peak_m_s2 >= self._peak_min:
             self._peaks[device] = (at_us, peak_m_s2)
 
+    def _onset(
+        self, device: str, station: _Station, batch: Batch, series: Series, at_us: int
+    ) -> None:
+        """Take a seismometer's own trigger: it may wait in its batch behind newer readings."""
+        assert batch.series is not None
+        if batch.boot < station.boot:
+            return
+        ends_us = (one.time_us(len(one.values) - 1) for one in batch.series)
+        onset_us = series.time_us(len(series.values) - 1)
+        self._onsets[device] = at_us - (max(ends_us) - onset_us)
+        if batch.boot > station.boot:
+            station.onsets_us.clear()
+        station.onsets_us.append(onset_us)
+        _begin_record(station)
+
     def _confirm(self, at_us: int) -> list[Finding]:
-        recent = [
-            peak
-            for when_us, peak in self._peaks.values()
+        recent = {
+            device: peak
+            for device, (when_us, peak) in self._peaks.items()
             if abs(at_us - when_us) <= self._window_us
-        ]
+        }
         if len(recent) < self._devices_min:
-            return []
-        worst = max(recent)
+            moved = {one for one, when_us in self._onsets.items()
+                     if abs(at_us - when_us) <= self._window_us}  # fmt: skip
+            moved |= recent.keys() & self._stations.keys()
+            if self._is_on or len(moved) < self._devices_min:
+                return []
+            self._is_on, self._worst = True, 0.0
+            return [self._begun(len(moved), at_us)]
+        worst = max(recent.values())
         if self._is_on and worst < WORSE_BY * self._worst:
             return []
         self._is_on, self._worst = True, worst
         return [self._finding(len(recent), at_us)]
+
+    def _begun(self, count: int, at_us: int) -> Finding:
+        return Finding(
+            self.name, "quake", WATCH, MODE_WATCH,
+            f"地震の揺れ始めを検知({count} 地点)", f"Onset of shaking at {count} seismometers",
+            kind="quake", at_us=at_us,
+        )  # fmt: skip
 
     def _finding(self, count: int, at_us: int, is_over: bool = False) -> Finding:
         if is_over:
@@ -198,12 +261,15 @@ class QuakeRule:
 
     # How strong it is
 
-    def _listen(self, device: str, station: _Station, batch: Batch, at_us: int) -> None:
+    def _listen(self, device: str, station: _Station, batch: Batch, at_us: int) -> bool:
+        """Take its waveforms; tell whether there were any."""
         from hub.rules.seismic.onset import Onset
         from hub.rules.seismic.window import Window
 
+        has_waves = False
         for series in batch.series or ():
-            sensor, _, axis = series.channel.rpartition(".")
+            is_event = series.channel.endswith(EVENT)
+            sensor, _, axis = series.channel.removesuffix(EVENT).rpartition(".")
             if sensor != station.row["sensor"] or axis not in AXES or not series.spacing_ns:
                 continue
             rate_mhz = round(1e12 / series.spacing_ns / 100) * 100
@@ -211,12 +277,21 @@ class QuakeRule:
             is_new = batch.boot > station.boot or window is None
             if is_new or window is None or abs(window.rate_mhz - rate_mhz) > rate_mhz // 20:
                 if batch.boot < station.boot:
-                    return
+                    return False
                 window = station.window = Window(rate_mhz, HELD_S)
                 station.onset, station.computed = Onset(rate_mhz), 0
                 station.boot = batch.boot
-            window.put(AXES.index(axis), series)
-        self._detect(device, station, at_us)
+                station.heads.clear()
+            has_waves = True
+            begins_at = window.put(AXES.index(axis), series)
+            if is_event and begins_at is not None:
+                end_us = series.time_us(len(series.values))
+                station.heads.append((series.start_us, end_us, begins_at))
+        if has_waves:
+            station.newest_us = max(station.newest_us, at_us)
+            _begin_record(station)
+            self._detect(device, station, at_us)
+        return has_waves
 
     def _detect(self, device: str, station: _Station, at_us: int) -> None:
         window, onset = station.window, station.onset
@@ -227,14 +302,16 @@ class QuakeRule:
         if fresh.shape[1]:
             is_on = onset.feed(fresh)
             peak_gal = window.peak(fresh)
-            if self._is_on:
+            if self._is_on or at_us <= self._until_us:
                 station.strength.peak_gal = max(station.strength.peak_gal, peak_gal)
             if is_on:
                 self._vote(device, peak_gal / 100, at_us)
 
     def _measure(self, device: str, station: _Station, at_us: int) -> list[Finding]:
-        if not self._is_on or station.window is None:
+        is_of_quake = self._is_on or at_us <= self._until_us
+        if not is_of_quake or station.window is None:
             return []
+        station.measured_us = self._now_us
         if self._budget <= 0:
             self.put_off_count += 1
             return []
@@ -333,3 +410,15 @@ class QuakeRule:
             self.name, device, level, mode, ja, en, is_over,
             kind="quake", place=device, values=values, at_us=at_us,
         )  # fmt: skip
+
+
+def _begin_record(station: _Station) -> None:
+    """Let the record begin with the piece of an event that an onset lies in.
+
+    Only the trigger makes such a piece: without an onset a hole before it is a loss.
+    """
+    if station.window is None:
+        return
+    for start_us, end_us, position in station.heads:
+        if any(start_us <= onset_us <= end_us for onset_us in station.onsets_us):
+            station.window.begin_at(position)

@@ -5,12 +5,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hub.rules.finding import EMERGENCY, INFO, Finding
+from hub.rules.finding import EMERGENCY, INFO, WATCH, Finding
 from hub.rules.problem import Problem
 from hub.rules.quake import QUIET_WINDOWS, QuakeRule, problems
 from hub.rules.seismic.intensity import intensity, rounded
 from protocols.batch import Batch, Series
-from protocols.vocabulary import LANE_ALERT, LANE_STATE, LANE_WAVE, MODE_DISASTER
+from protocols.vocabulary import (
+    LANE_ALERT,
+    LANE_LIFE,
+    LANE_STATE,
+    LANE_WAVE,
+    MODE_DISASTER,
+    MODE_WATCH,
+)
 from simulators.signals.quake import Quake
 from tests.hub.batches import S, batch
 
@@ -175,7 +182,132 @@ def test_it_wants_waveforms_of_seismometers_only() -> None:
     one = rule()
     assert one.wants("ground-1", "other", LANE_WAVE) and one.wants("b", "bridge", LANE_ALERT)
     assert not one.wants("b", "bridge", LANE_WAVE)
-    assert not one.wants("ground-1", "other", LANE_STATE)
+    assert one.wants("ground-1", "other", LANE_STATE)  # events, of a node on a thin line
+    assert not one.wants("ground-1", "other", LANE_LIFE)
+
+
+# Nodes with a trigger of their own
+
+
+def onset(at_us: int, boot: int = 1) -> Batch:
+    """Return what such a node sends on lane 0 at once."""
+    series = Series("acc.onset", "1", (-2, 1), at_us, spacing_ns=0, values=[812], times_us=[at_us])
+    return Batch((boot, 0, LANE_ALERT, at_us), [series])
+
+
+def event(readings: np.ndarray, from_s: int) -> list[Batch]:
+    """Return a waveform from a second on, as a node that sends events only names it."""
+    batches = waves(readings)[from_s:]
+    for one in batches:
+        for series in one.series or ():
+            series.channel += ".event"
+    return batches
+
+
+def grounds(count: int = 3) -> QuakeRule:
+    return QuakeRule(SETTINGS, [{**ROW, "device": f"ground-{at + 1}"} for at in range(count)])
+
+
+def test_triggers_of_enough_seismometers_ask_for_watch_before_any_waveform_has_come() -> None:
+    one = grounds()
+    assert one.feed("ground-1", onset(20 * S), 20 * S) == []
+    assert one.feed("ground-2", onset(21 * S), 21 * S) == []
+    (begun,) = one.feed("ground-3", onset(22 * S), 22 * S)
+    assert (begun.key, begun.level, begun.mode) == ("quake", WATCH, MODE_WATCH)
+    assert "3 地点" in begun.text_ja and not begun.is_over
+    (worse,) = [
+        finding
+        for at in range(1, 4)
+        for finding in one.feed(f"ground-{at}", batch("acc.peak", [2.0], unit="m/s2"), 23 * S)
+    ]
+    assert (worse.key, worse.level, worse.mode) == ("quake", EMERGENCY, MODE_DISASTER)
+    assert one.tick(23 * S + QUIET_WINDOWS * 3 * S, 0) == []
+    assert [over.is_over for over in one.tick(24 * S + QUIET_WINDOWS * 3 * S, 0)] == [True]
+
+
+def test_one_trigger_however_often_or_those_of_a_bridge_are_no_quake() -> None:
+    one = grounds()
+    for second in range(20):
+        assert one.feed("ground-1", onset(second * S), second * S) == []
+        for at in range(4):
+            assert one.feed(f"bridge-{at}", onset(second * S), second * S) == []
+    apart = [one.feed(f"ground-{at}", onset(at * 4 * S), at * 4 * S) for at in (10, 2, 3)]
+    assert apart == [[], [], []]
+
+
+def test_an_onset_counts_from_when_it_was_not_from_when_its_batch_ends() -> None:
+    one = grounds()
+    for at in (1, 2):
+        late = onset(20 * S)
+        late.series += batch("temperature", [18.0], 60 * S).series or []  # type: ignore[operator]
+        assert one.feed(f"ground-{at}", late, 60 * S) == []
+    assert one.feed("ground-3", onset(60 * S), 60 * S) == []
+
+
+@pytest.mark.parametrize("lag_s", [0, 25, 90])
+def test_the_waveform_of_an_event_gives_the_intensity_of_the_whole_record(lag_s: int) -> None:
+    readings, one = motion(70, 3.0, 2), grounds()
+    whole = intensity(readings * LSB_M_S2 * 100, RATE_HZ * 1000)
+    found: list[Finding] = []
+    for at in (1, 2, 3):
+        found += one.feed(f"ground-{at}", onset(20 * S + at), 20 * S + at)
+    arrived = {second: [] for second in range(20, 300)}  # type: ignore[var-annotated]
+    for piece in event(readings, 16):
+        arrived[piece.start_us // S + 5 + lag_s].append(piece)
+    for second, pieces in arrived.items():
+        for piece in pieces:
+            found += one.feed("ground-1", piece, piece.start_us + S + LAG_US)
+        found += one.tick(second * S, 0)
+    last = [finding for finding in found if finding.key == "ground-1"][-1]
+    assert last.is_over and last.values["intensity_unrounded"] == pytest.approx(whole, abs=0.1)
+    assert [finding.key for finding in found if finding.is_over].count("ground-1") == 1
+
+
+def test_a_hole_in_an_event_is_a_loss_and_no_new_record() -> None:
+    one, pieces = grounds(), event(motion(70, 3.0, 2), 16)
+    for at in (1, 2, 3):
+        one.feed(f"ground-{at}", onset(20 * S + at), 20 * S + at)
+    found = [
+        finding
+        for piece in pieces[:7] + pieces[8:]
+        for finding in one.feed("ground-1", piece, piece.start_us + S + LAG_US)
+    ]
+    assert not any("intensity" in finding.values for finding in found)
+    assert "samples are missing" in found[-1].text_en
+
+
+def test_a_second_event_is_a_record_of_its_own() -> None:
+    readings, one = motion(400, 3.0, 2, start_s=320), grounds()
+    whole = intensity(readings * LSB_M_S2 * 100, RATE_HZ * 1000)
+    one.feed("ground-1", onset(22 * S + 5), 22 * S)  # a truck
+    for piece in event(readings, 16)[:20]:
+        one.feed("ground-1", piece, piece.start_us + S + LAG_US)
+    for at in (1, 2, 3):
+        one.feed(f"ground-{at}", onset(320 * S + at), 320 * S + at)
+    for piece in event(readings, 316)[:60]:
+        one.feed("ground-1", piece, piece.start_us + S + LAG_US)
+    assert one.strengths()["ground-1"].value == pytest.approx(whole, abs=0.1)
+
+
+def test_an_event_that_has_come_before_others_confirm_it_is_measured_then() -> None:
+    one = grounds()
+    for at in (1, 2):
+        one.feed(f"ground-{at}", onset(20 * S + at), 20 * S + at)
+    for piece in event(motion(40, 3.0, 2), 16):
+        assert one.feed("ground-1", piece, piece.start_us + S + LAG_US) == []
+    other = onset(20 * S)
+    other.series[0].channel = "gyro.onset"  # type: ignore[index]
+    assert one.feed("ground-3", other, 20 * S) == []
+    found = one.feed("ground-3", onset(20 * S), 20 * S)
+    assert [(finding.key, bool(finding.values)) for finding in found] == [
+        ("quake", False), ("ground-1", True),
+    ]  # fmt: skip
+
+
+def test_peaks_of_windows_that_are_over_are_no_votes() -> None:
+    one = grounds()
+    for at in (1, 2, 3):
+        assert one.feed(f"ground-{at}", batch("acc.x.peak", [5.0], unit="m/s2"), 0) == []
 
 
 def test_settings_that_do_not_fit_together() -> None:

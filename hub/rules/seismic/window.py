@@ -23,12 +23,17 @@ class Window:
         self._ring = np.full((3, self._size), np.nan, dtype=np.float32)
         self._ends: list[tuple[int, int] | None] = [None, None, None]  # position, time of the next
         self._newest = [0, 0, 0]
+        self._begins_at = 0
 
-    def put(self, axis: int, series: Series) -> bool:
-        """Take the series of one axis, in m/s2; False when it is older than the ring."""
+    def put(self, axis: int, series: Series) -> int | None:
+        """Take the series of one axis, in m/s2; what is older than the ring is left out.
+
+        Return its position where nothing is held that it follows on.
+        """
         values = np.array(series.values, dtype=np.float64)
         values *= series.multiplier * 10.0**series.exponent * GAL_PER_M_S2
-        position = self._position(axis, series)
+        position, follows = self._position(axis, series)
+        begins_at = None if follows else position
         following = position + len(values)
         if following > self._newest[axis]:
             self._advance(axis, position, following, series.time_us(len(values)))
@@ -36,19 +41,24 @@ class Window:
         if position < oldest:
             values = values[oldest - position :]
             position = oldest
-        if not len(values):
-            return False
-        self._ring[axis, np.arange(position, following) % self._size] = values
-        return True
+        if len(values):
+            self._ring[axis, np.arange(position, following) % self._size] = values
+        return begins_at
 
-    def _position(self, axis: int, series: Series) -> int:
+    def begin_at(self, position: int) -> None:
+        """Let the record begin there: what is missing before it is no loss."""
+        self._begins_at = max(self._begins_at, position)
+
+    def _position(self, axis: int, series: Series) -> tuple[int, bool]:
         end = self._ends[axis] or next((one for one in self._ends if one is not None), None)
         if end is None:
-            return 0
+            return 0, False
         position, next_us = end
         spacing_us = 1e9 / self.rate_mhz
         apart = (series.start_us - next_us) / spacing_us
-        return position if abs(apart) < CONTIGUOUS_SHARE else position + round(apart)
+        if abs(apart) < CONTIGUOUS_SHARE:
+            return position, True
+        return position + round(apart), apart < 0
 
     def _advance(self, axis: int, position: int, following: int, next_us: int) -> None:
         missing = range(max(self._newest[axis], following - self._size), min(position, following))
@@ -71,7 +81,10 @@ class Window:
         """Return the largest vector against the mean of the last seconds, in cm/s2."""
         if np.isnan(axes_gal).any():
             return 0.0
-        rest = np.nanmean(self.last(REST_S), axis=1, keepdims=True)
+        held = self.last(REST_S)
+        if not held.shape[1]:
+            return 0.0
+        rest = np.nanmean(held, axis=1, keepdims=True)
         return float(np.sqrt(np.sum((axes_gal - rest) ** 2, axis=0)).max())
 
     def last(self, seconds: int) -> npt.NDArray[np.float64]:
@@ -80,7 +93,8 @@ class Window:
         NaN where something is missing between.
         """
         following = self.following()
-        count = min(seconds * self.rate_mhz // 1000, following, self._held())
+        since_begin = max(0, following - self._begins_at)
+        count = min(seconds * self.rate_mhz // 1000, since_begin, self._held())
         at = np.arange(following - count, following) % self._size
         return np.asarray(self._ring[:, at], dtype=np.float64)
 
