@@ -3,8 +3,8 @@
 `hinomi hub mode`, `hinomi hub drill` and other commands that change the running hub come in here:
 one line of JSON {"do": name, ..} and one line back, {"done": ..} or {"error": .., "remedy": ..}.
 Who may open it, the file's mode says (0600); who did, the kernel says (SO_PEERCRED), and it stands
-in the audit log as `person:<user>`. Nothing on the network leads here, so the page stays read
-only.
+in the audit log as `person:<user>`. The one other way to the same table is the page's desk, for
+operators who have logged in there (hub.console.desk).
 
 Folder paths may be longer than the 107 bytes that a socket's address has: it is named by way of
 the folder's descriptor.
@@ -101,13 +101,25 @@ class Admin:
         """Do what one line asks for; return what to answer."""
         try:
             request = json.loads(line)
-            handler = self.handlers[request.pop("do")]
+            name = str(request.pop("do"))
         except (ValueError, KeyError, AttributeError, TypeError):
+            name, request = "", {}
+        return self._do(name, request, actor)
+
+    async def carry_out(self, name: str, fields: dict[str, Any], actor: str) -> dict[str, Any]:
+        """Do what an operator asks for by another door, with the same handlers and answers."""
+        answer = self._do(name, fields, actor)
+        if inspect.isawaitable(answer.get("done")):
+            answer = await self._awaited(answer["done"])
+        return answer
+
+    def _do(self, name: str, fields: dict[str, Any], actor: str) -> dict[str, Any]:
+        if name not in self.handlers:
             self.refused_count += 1
             return {"error": "The hub does not know this command",
                     "remedy": "Use the `hinomi` of the hub's own version."}  # fmt: skip
         try:
-            return {"done": handler(request, actor)}
+            return {"done": self.handlers[name](fields, actor)}
         except Exception as error:
             return _failed(error)
 

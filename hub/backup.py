@@ -46,7 +46,6 @@ ALERTS = outbox.FILE_NAME
 FOLDERS = (REPORTS, DRAFTS, UPDATE)  # of data
 PEOPLE = "people.toml"
 OPERATORS = "operators.toml"
-OPERATORS = "operators.toml"
 OPTIONAL = (PEOPLE, OPERATORS)  # settings that a hub need not have
 PAGES_STEP = 2048  # of the store between two calls of `progress`
 Progress = Callable[[int, int], None]  # done, of all
@@ -99,7 +98,6 @@ def _places_of(config: Config) -> dict[str, str]:
         "hub.secret": "hub.secret",
         PEOPLE: str(config.tables["people"]["file"]),
         OPERATORS: str(config.tables["hub"]["operators"]),
-        OPERATORS: str(config.tables["hub"].get("operators", OPERATORS)),
     }
 
 

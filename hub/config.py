@@ -9,6 +9,7 @@ from typing import Any
 
 from hub import backhaul, policy, timetable
 from hub.alerts import rows as alert_rows
+from hub.console import rows as console_rows
 from hub.report import rows as report_rows
 from hub.rules import LISTS as RULE_LISTS
 from hub.rules import ROWS as RULE_ROWS
@@ -23,6 +24,8 @@ ROWS = (
     Row("hub", "data", "data", "", "Folder of the store, beside this file unless absolute.", 1),
     Row("hub", "devices", "devices.toml", "",
         "File with the enrolled devices and their secrets.", 1),
+    Row("hub", "operators", "operators.toml", "",
+        "File with those who may log in on the page.", 1),
     Row("ingest", "host", "127.0.0.1", "",
         "Address that devices dial; 0.0.0.0 for the whole town LAN.", 1),
     Row("ingest", "port", 4620, "", "TCP port that devices dial; 0 takes a free one.", 0, 65535),
@@ -40,9 +43,7 @@ ROWS = (
     Row("store", "evict_percent", 95, "%",
         "Above it, readings that wait are evicted, the least urgent first, each named by a gap "
         "record; the rest is the reserve of alerts and of the hub's own records.", 1, 98),
-    Row("console", "host", "127.0.0.1", "",
-        "Address of the web page; 0.0.0.0 to show it on the town LAN.", 1),
-    Row("console", "port", 8080, "", "Port of the web page; 0 takes a free one.", 0, 65535),
+    *console_rows.ROWS,
     Row("mode", "watch_dwell_s", 1800, "s",
         "So long must nothing ask for watch before it is lowered to normal.", 1, 604800),
     Row("mode", "disaster_dwell_s", 3600, "s",
@@ -167,6 +168,7 @@ def load(path: Path) -> Config:
         timetable.problems(tables),
         rule_problems(tables, set(devices)),
         alert_rows.problems(tables, set(devices)),
+        console_rows.problems(tables, folder),
     )
     for one in chain.from_iterable(found):
         raise document.error(one.table, one.name, one.why, one.remedy, at=one.at)

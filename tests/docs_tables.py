@@ -23,6 +23,7 @@ from agent.config import (
 from agent.driver_rows import DRIVER_ROWS
 from agent.pi.settings import MACHINE_ROWS
 from hub import config as hub_config
+from hub import operators
 from hub.people import register
 from hub.settings import Row
 from protocols.errors import REASONS
@@ -43,6 +44,7 @@ def page() -> str:
     parts += of_rows("hub.toml: the hub", hub_config.ROWS)
     parts += of_rows("devices.toml: the enrolled devices", hub_config.DEVICE_ROWS)
     parts += of_rows("people.toml: who is watched over, by consent", register.ROWS)
+    parts += of_rows("operators.toml: who may act on the page", operators.ROWS)
     parts.append("## config.json: a device\n")
     for title, rows in (
         ("the file", DEVICE_ROWS),

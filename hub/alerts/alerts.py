@@ -221,7 +221,7 @@ class Alerts:
             await self._write()
             for request in await self._later(self._outbox.requests):
                 if request.id > self._requested:
-                    await self._carry_out(request)
+                    await self.carry_out(request)
                     self._requested = request.id
             if not self._jobs:
                 try:
@@ -253,7 +253,8 @@ class Alerts:
 
     # People
 
-    async def _carry_out(self, request: Request) -> None:
+    async def carry_out(self, request: Request) -> str:
+        """Do what a person asks; return what came of it. number 0: it stands in no file."""
         event = self._desk.find(request.event)
         if event is None and request.event:
             event = await self._later(self._outbox.event, request.event)
@@ -268,10 +269,13 @@ class Alerts:
         else:
             is_done = self._desk.cancel(event, request.reason, now_us=now_us, utc_us=utc_us)
             outcome = "cancelled" if is_done else "closed already"
-        self.note(self._entry(request.actor, f"alerts {request.verb}", event, after=outcome))
+        said = f": {request.reason}" if outcome == "acknowledged" and request.reason else ""
+        entry = self._entry(request.actor, f"alerts {request.verb}", event, after=outcome + said)
+        self.note(entry)
         self._collect()
         self._put(Job(outcomes=((outcome, request.id),)))
         await self._write()
+        return outcome
 
     def _entry(self, actor: str, command: str, event: Event | None, *, after: str) -> Entry:
         what = "alerts"
@@ -303,6 +307,10 @@ class Alerts:
             for one in self._desk.open_events()
             if kind_of(one.kind).is_public
         ][:SHOWN_MAX]  # fmt: skip
+
+    def open_events(self) -> list[Event]:
+        """Return all open events, the most severe first: for operators alone."""
+        return self._desk.open_events()
 
     def personal_events(self) -> list[dict[str, Any]]:
         """Return the open events that concern one person: for the office alone."""

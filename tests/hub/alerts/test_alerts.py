@@ -303,7 +303,12 @@ def test_acknowledging_and_taking_back_are_in_the_ledger(tmp_path: Path) -> None
             entries = [one.fields() for _, one in read(hub.store._db, AUDIT)]
             after = [one["after"] for one in entries if one["actor"] == "person:佐藤"]
             assert after == [
-                *("acknowledged", "nothing to acknowledge", "there is no such event", "cancelled")
+                *(
+                    "acknowledged: 誤報",
+                    "nothing to acknowledge",
+                    "there is no such event",
+                    "cancelled",
+                )
             ]
 
         run(path, act)
