@@ -153,7 +153,7 @@ class QuakeRule:
                 scale = series.multiplier * 10.0**series.exponent
                 self._vote(device, max(abs(value) for value in series.values) * scale, at_us)
             elif what == ONSET and station is not None and sensor == station.row["sensor"]:
-                self._onset(device, station, batch, series, at_us)
+                self._onset(device, batch, series, at_us)
         has_waves = station is not None and self._listen(device, station, batch, at_us)
         was_on = self._is_on
         findings = self._confirm(at_us)
@@ -205,10 +205,9 @@ class QuakeRule:
         if peak_m_s2 >= self._peak_min:
             self._peaks[device] = (at_us, peak_m_s2)
 
-    def _onset(
-        self, device: str, station: _Station, batch: Batch, series: Series, at_us: int
-    ) -> None:
+    def _onset(self, device: str, batch: Batch, series: Series, at_us: int) -> None:
         """Take a seismometer's own trigger: it may wait in its batch behind newer readings."""
+        station = self._stations[device]
         assert batch.series is not None
         if batch.boot < station.boot:
             return
