@@ -20,6 +20,7 @@ class BlockWatch:
 
     width: channels. spacing_us: nominal. rule: whether the mode wants features, and what peak is
     an alert.
+    is_needed: tells whether there is anything to look for.
     After feed(): peak, raw, to report, or 0; onset: sets before the newest where an event began,
     or -1.
     """
@@ -37,6 +38,7 @@ class BlockWatch:
         self._detector = detector and Detector(width, spacing_us, detector)
         self._windows = [Window() for _ in range(width if keeps_features else 0)]
         self._sums = BlockSums(width) if self._trigger or self._windows else None
+        self.is_needed = bool(self._detector or self._sums)
 
     def suits(self, rule: "Rule") -> bool:
         """Tell whether another mode's rule wants nothing else of it."""

@@ -24,11 +24,20 @@ class Ring:
 
     def append(self, block: "array[int]", count: int) -> None:
         """Add the first `count` <= capacity sets of a block. It allocates nothing."""
-        job = self._job
-        job[0] = self._next
-        job[1] = count * self._width
-        self._next = copy_round(block, self._values, job)
-        self.kept = min(self.kept + count, self.capacity)
+        at = self._next
+        size = count * self._width
+        if size == 1:  # of a slow sensor: one number needs no loop
+            self._values[at] = block[0]
+            at += 1
+            self._next = at if at < self._size else 0
+        else:
+            job = self._job
+            job[0] = at
+            job[1] = size
+            self._next = copy_round(block, self._values, job)
+        kept = self.kept
+        if kept < self.capacity:
+            self.kept = min(kept + count, self.capacity)
 
     def forget(self, newer: int) -> None:
         """Keep the `newer` newest sets only: those before are not of one piece with them."""

@@ -5,6 +5,7 @@ lies on a grid (previous due + interval), so that lateness never adds up; after 
 intervals are skipped.
 """
 
+from protocols.portable import const
 from protocols.vocabulary import LANE_ALERT
 
 TYPE_CHECKING = False
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from agent.sealer import Sealer
     from agent.sensor import Sensor
 
-IDLE_US = 1_000_000  # how long to wait when no sensor is on
+IDLE_US = const(1_000_000)  # how long to wait when no sensor is on
 # An edge wakes the agent; a contact that bounces is looked at again until it has surely settled.
 EVENT_POLL_MS = 5
 EVENT_WATCH_US = 50_000
@@ -58,18 +59,21 @@ class Sampler:
         for report in self._reports:
             is_full = False
             for sensor in report.sensors:
-                if sensor.due_us <= now_us:
-                    sensor.poll(now_us)
+                if sensor.due_us <= now_us and sensor.poll(now_us):
                     self._send_at_once(sensor, report, now_us)
                     is_full = is_full or sensor.is_full()
-                next_us = min(next_us, sensor.due_us)
-            if report.due_us <= now_us:
-                missed = (now_us - report.due_us) // report.interval_us
-                report.due_us += (missed + 1) * report.interval_us
+                due_us = sensor.due_us
+                if due_us < next_us:
+                    next_us = due_us
+            due_us = report.due_us
+            if due_us <= now_us:
+                missed = (now_us - due_us) // report.interval_us
+                report.due_us = due_us = due_us + (missed + 1) * report.interval_us
                 self._close(report, now_us, is_due=True)
             elif is_full:
                 self._close(report, now_us, is_due=False)
-            next_us = min(next_us, report.due_us)
+            if due_us < next_us:
+                next_us = due_us
         self._sealer.append_evictions(now_us)
         return next_us
 

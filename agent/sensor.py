@@ -1,8 +1,8 @@
 """One sensor: its driver, the readings that wait for their batch, and when they were taken.
 
 Readings go from the driver into one preallocated ring, interleaved by channel as the driver
-writes them; work per read, not per reading, and drain() makes nothing on the heap. A series ends
-where readings are missing: an overflow of the chip's FIFO or a failed read makes a gap, and what
+writes them; work per read, not per reading, and nothing is made on the heap. A series ends where
+readings are missing: an overflow of the chip's FIFO or a failed read makes a gap, and what
 follows begins a new series.
 
 A mode may leave the waveform out. The ring then holds the newest samples, and the onset of an
@@ -87,6 +87,7 @@ class Sensor:
     def follow(self, rule: "Rule", now_us: int) -> None:
         """Obey another mode's rule from now on. The caller has taken the series before."""
         keeps_driver = self._driver is not None and rule.on and self.rule is not None
+        self._report_us = rule.report_us
         if not keeps_driver or self.rule.pace != rule.pace:  # type: ignore[union-attr]
             self._stop()
             if rule.on:
@@ -94,15 +95,14 @@ class Sensor:
         else:
             self._reserve(rule)
         self.rule = rule
-        self._report_us = rule.report_us
 
     def _make_driver(self, rule: "Rule", now_us: int) -> None:
         settings = dict(self._row.settings)
         settings.update(rule.pace)
-        self._report_us = rule.report_us
-        self._is_paced = "every_ms" in settings
         driver: Any = self._create(self._row.driver, self._board, settings)
         self._driver = driver
+        self._is_event = not driver.spacing_us
+        self._is_by_read = self._is_event or "every_ms" in settings
         self._ring = self._watch = None
         self._scales = tuple((unit, (power, factor)) for _, unit, power, factor in driver.channels)
         self.channels = tuple(full_name(self.name, suffix) for suffix, _, _, _ in driver.channels)
@@ -115,6 +115,9 @@ class Sensor:
         width = len(self.channels)
         spacing_us = driver.spacing_us
         detector = self._row.detector
+        self._interval_us_max = min(
+            self._report_us, DETECT_POLL_US_MAX if detector else self._report_us
+        )
         self._sends_all = rule.waveform
         self._event_until_us = -1  # until when readings are those of an event; -1: there is none
         self._count = 0  # readings of the series that is open, the newest of the ring
@@ -134,6 +137,7 @@ class Sensor:
             self._ring = Ring(width, capacity)
         if self._watch is None or not self._watch.suits(rule):
             self._watch = BlockWatch(self._row, width, spacing_us, rule)
+        self._is_watched = self._watch.is_needed
 
     def _start(self, now_us: int) -> None:
         try:
@@ -144,12 +148,12 @@ class Sensor:
         self._restart_clock()
         self._overflows_seen = self._driver.overflows
         self._works = True
-        self.due_us = now_us + self.poll_us()
+        self.due_us = now_us + self._interval_us()
 
     def _restart_clock(self) -> None:
         is_exact = getattr(self._driver, "spacing_exact", False)
         pulses_from_us = self._driver.paced_from_us if is_exact else -1
-        self._clock = SampleClock(self._driver.spacing_us, self.poll_us(), pulses_from_us)
+        self._clock = SampleClock(self._driver.spacing_us, self._interval_us(), pulses_from_us)
         self._clock.lag_us = getattr(self._driver, "lag_us", 0)
 
     def _stop(self) -> None:
@@ -172,47 +176,62 @@ class Sensor:
 
     # -- reading --
 
-    def poll_us(self) -> int:
-        """Return the interval between two reads: no longer than a report may wait."""
-        interval_us: int = self._driver.poll_us
-        if self._row.detector:
-            interval_us = min(interval_us, DETECT_POLL_US_MAX)
-        return min(interval_us, self._report_us)
+    def poll(self, now_us: int) -> bool:
+        """Read what is due, and set due_us anew, on the grid of the polls: no lateness adds up.
 
-    def poll(self, now_us: int) -> None:
-        """Read what is due, and set due_us anew:
-
-        On the grid of the polls, so that no lateness adds up.
+        Return whether something of it should not wait for its report: an alert, an event, a gap,
+        a ring that is full. The path of every reading; what seldom happens has its own functions.
         """
         if not self._works:
             self._start(now_us)
-            return
-        interval_us = self.poll_us()
-        stalled = (now_us - self.due_us) // interval_us
-        self.stalls_count += stalled
-        self.due_us += (stalled + 1) * interval_us
-        self._make_room(now_us)
+            return True
+        driver = self._driver
+        interval_us = driver.poll_us  # an input that settles has another than one that rests
+        if interval_us > self._interval_us_max:
+            interval_us = self._interval_us_max
+        due_us = self.due_us
+        if not 0 <= now_us - due_us < interval_us:
+            stalled = (now_us - due_us) // interval_us
+            self.stalls_count += stalled
+            due_us += stalled * interval_us
+        self.due_us = due_us + interval_us
+        held = self._count + self._waiting_count
+        if held > self._count_full:
+            self._make_room(now_us)
+        block = self._block
         try:
-            count = self.drain(now_us)
+            count = driver.read(block, now_us)
         except SensorError as error:
             self._fail(error, now_us)
-            return
-        if self._driver.overflows != self._overflows_seen:
-            self._overflows_seen = self._driver.overflows
+            return True
+        is_news = self._is_event
+        if count:
+            self._ring.append(block, count)
+        if driver.overflows != self._overflows_seen:
+            self._overflows_seen = driver.overflows
             self._lose(GAP_SENSOR_OVERFLOW, now_us, newer=count)
+            is_news = True
         if count:
-            self._take(count, now_us)
+            is_sent = self._sends_all or self._event_until_us >= 0
+            if is_sent:
+                self._count += count
+            if self._is_by_read:
+                self._good_until_us = now_us
+                if is_sent:
+                    self._times_us.append(now_us)
+            else:
+                self._advance_clock(count, now_us)
+            if self._lost_from_us >= 0:
+                self._end_loss(count, is_sent)
+                is_news = True
+            if self._is_watched:
+                self._watch_block(count, now_us)
+                is_news = True
+        return is_news or held + count >= self._count_full
 
-    def drain(self, now_us: int) -> int:
-        """Move what the chip has to the ring; return the samples per channel. SensorError.
-
-        The path of every sample: it allocates nothing (sensors paced by the agent: while now_us
-        is a small integer).
-        """
-        count: int = self._driver.read(self._block, now_us)
-        if count:
-            self._ring.append(self._block, count)
-        return count
+    def _interval_us(self) -> int:
+        """Return the interval between two reads: no longer than a report may wait."""
+        return min(self._driver.poll_us, self._interval_us_max)
 
     def poll_event(self, now_us: int) -> bool:
         """Read a working sensor of events, due or not.
@@ -227,23 +246,20 @@ class Sensor:
 
     def _make_room(self, now_us: int) -> None:
         """Where nobody took the readings in time, they are lost, and named so."""
-        held = self._waiting_count + self._count + self._driver.samples_max
-        if held > self._ring.capacity:
-            self._close_series(0)
-            from_us = min([series.start_us for series in self._closed])
-            self._closed = []
-            self._waiting_count = 0
-            self._lose(GAP_SENSOR_OVERFLOW, now_us)
-            self._lost_from_us = min(self._lost_from_us, from_us)
+        self._close_series(0)
+        from_us = min([series.start_us for series in self._closed])
+        self._closed = []
+        self._waiting_count = 0
+        self._lose(GAP_SENSOR_OVERFLOW, now_us)
+        self._lost_from_us = min(self._lost_from_us, from_us)
 
-    def _take(self, count: int, now_us: int) -> None:
-        self._retry_after_us = RETRY_US_MIN
-        is_sent = self._sends_all or self._event_until_us >= 0
-        if is_sent:
-            self._count += count
-        self._note_times(count, now_us, is_sent)
+    def _advance_clock(self, count: int, now_us: int) -> None:
         if self._lost_from_us >= 0:
-            self._end_loss(self._time_us(0) if is_sent else self._clock.time_us(count - 1))
+            self._clock.advance_after_loss(count, now_us)
+        else:
+            self._clock.advance(count, now_us)
+
+    def _watch_block(self, count: int, now_us: int) -> None:
         watch = self._watch
         watch.feed(self._block, count, now_us)
         if watch.peak:
@@ -276,23 +292,8 @@ class Sensor:
                 self._close_series(0)
             self._event_until_us = -1
 
-    def _note_times(self, count: int, now_us: int, is_sent: bool) -> None:
-        if self._is_by_read():
-            # Several at once (none of today's drivers): a microsecond apart, so that their order
-            # stays.
-            for back in range(count - 1 if is_sent else -1, -1, -1):
-                self._times_us.append(now_us - back)
-            self._good_until_us = now_us
-        elif self._lost_from_us >= 0:
-            self._clock.advance_after_loss(count, now_us)
-        else:
-            self._clock.advance(count, now_us)
-
-    def _is_by_read(self) -> bool:
-        return self._is_paced or not self._driver.spacing_us
-
     def _time_us(self, position: int) -> int:
-        if self._is_by_read():
+        if self._is_by_read:
             return self._times_us[position]
         return self._clock.time_us(self._count - 1 - position)
 
@@ -313,14 +314,20 @@ class Sensor:
         if self._lost_from_us >= 0:
             return
         good_until_us = self._good_until_us
-        if not self._is_by_read():
+        if not self._is_by_read:
             good_until_us = self._clock.next_us()
         self._close_series(newer)
         self._close_window()
         self._lost_from_us = min(now_us, good_until_us) if good_until_us >= 0 else now_us
         self._lost_reason = reason
 
-    def _end_loss(self, until_us: int) -> None:
+    def _end_loss(self, count: int, is_sent: bool) -> None:
+        """The gap ends where the newest `count` sets begin."""
+        self._retry_after_us = RETRY_US_MIN
+        if self._is_by_read:
+            until_us = self._good_until_us
+        else:
+            until_us = self._clock.time_us((self._count if is_sent else count) - 1)
         self._note_gap(max(until_us, self._lost_from_us))
         self._lost_from_us = -1
 
@@ -332,7 +339,7 @@ class Sensor:
 
     def is_event(self) -> bool:
         """Tell whether readings come only on change, and must not wait."""
-        return self._driver is not None and not self._driver.spacing_us
+        return self._driver is not None and self._is_event
 
     def is_full(self) -> bool:
         """Tell whether the readings that wait should become a batch now."""
@@ -441,7 +448,7 @@ class Sensor:
     def _grid(self) -> "tuple[int, int, list[int] | None]":
         """Return (start_us, spacing_ns, times_us or None) of the readings that wait."""
         start_us = self._time_us(0)
-        if not self._is_by_read():
+        if not self._is_by_read:
             return start_us, self._clock.spacing_ns, None
         spacing_ns = even_spacing_ns(self._times_us)
         return start_us, spacing_ns, None if spacing_ns else self._times_us

@@ -118,7 +118,10 @@ def even_spacing_ns(times_us: "list[int]") -> int:
         return 0
     first_us = times_us[0]
     spacing_ns = (times_us[-1] - first_us) * 1000 // steps
-    for step in range(steps):
-        if abs((times_us[step] - first_us) * 1000 - step * spacing_ns) * 50 > spacing_ns:
+    off_max_ns = spacing_ns // 50
+    even_ns = first_us * 1000
+    for time_us in times_us:
+        if not -off_max_ns <= time_us * 1000 - even_ns <= off_max_ns:
             return 0
+        even_ns += spacing_ns
     return spacing_ns

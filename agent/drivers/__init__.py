@@ -10,7 +10,8 @@
     lag_us          optional: by how much the signal in a sample is older than the sample, because
                     the chip's filter delays it
     poll_us         longest time between two reads, so that no FIFO overflows, nothing is missed
-    samples_max     most samples per channel that one read returns
+    samples_max     most samples per channel that one read returns; 1 where settings["every_ms"]
+                    paces the samples or spacing_us is 0: their time is that of the read
     overflows       times that samples were lost so far; each loss lies before the samples of the
                     read that counted it
     start()         configure and start the chip, having verified what it is; SensorError
