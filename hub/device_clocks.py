@@ -2,11 +2,14 @@
 
 Each exchange brackets one reading of a device's boot clock between two readings of the hub's
 monotonic clock. The middle is the estimate, half the round trip the uncertainty; the narrowest
-recent bracket wins. No wall clock has a part in it: see hub.timekeeping.
+recent bracket wins. No wall clock has a part in it: see hub.timekeeping. How fast it runs
+meanwhile, where that is known, hub.device_rates says.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from hub.device_rates import Bracket, Rates
 
 DRIFT_PPM_MAX = 100  # of a board's crystal; an old bracket widens by this
 # A clock record is made when the estimate moved by more than this and its uncertainty, or is old.
@@ -23,12 +26,14 @@ class ClockRow:
     device_us: int
     hub_us: int
     uncertainty_us: int
+    rate_ppb: int = 0  # as in a clock record
     recorded_offset_us: int | None = None
     recorded_at_us: int = 0
 
-    def offset_us(self) -> int:
-        """Return hub time minus device time."""
-        return self.hub_us - self.device_us
+    def offset_us(self, device_us: int | None = None) -> int:
+        """Return hub time minus device time, then; by default when the clock was read."""
+        apart_us = 0 if device_us is None else device_us - self.device_us
+        return self.hub_us - self.device_us - apart_us * self.rate_ppb // 1_000_000_000
 
 
 class Clocks:
@@ -36,6 +41,7 @@ class Clocks:
 
     def __init__(self) -> None:
         self._rows: dict[Key, ClockRow] = {}
+        self._rates = Rates()
 
     def exchange(
         self, key: Key, device_us: int, sent_us: int, received_us: int
@@ -45,19 +51,26 @@ class Clocks:
         key: (device, boot). sent_us, received_us: hub monotonic times around the device's reading.
         """
         half_us = (received_us - sent_us + 1) // 2
+        self._rates.exchange(*key, Bracket(device_us, sent_us + half_us, half_us))
         row = self._rows.get(key)
         if row is None:
-            row = self.keep(key, ClockRow(device_us, sent_us + half_us, half_us))
+            row = self._keep(key, ClockRow(device_us, sent_us + half_us, half_us))
         else:
             aged_us = row.uncertainty_us + (received_us - row.hub_us) * DRIFT_PPM_MAX // 1_000_000
             if half_us <= aged_us:
                 row.device_us = device_us
                 row.hub_us = sent_us + half_us
                 row.uncertainty_us = half_us
+        row.rate_ppb = self._rates.rate_ppb(*key)
         return row if self._is_news(row, received_us) else None
 
-    def keep(self, key: Key, row: ClockRow) -> ClockRow:
-        """Take what is known of a boot; beyond BOOTS_MAX the oldest boot of its device goes."""
+    def keep(self, key: Key, row: ClockRow) -> None:
+        """Take what was known of a boot; beyond BOOTS_MAX the oldest boot of its device goes."""
+        if row.rate_ppb:
+            self._rates.keep(*key, row.rate_ppb)
+        self._keep(key, row)
+
+    def _keep(self, key: Key, row: ClockRow) -> ClockRow:
         self._rows[key] = row
         boots = sorted(boot for device, boot in self._rows if device == key[0])
         for boot in boots[:-BOOTS_MAX]:
@@ -77,10 +90,15 @@ class Clocks:
         row.recorded_offset_us, row.recorded_at_us = row.offset_us(), now_us
         return True
 
+    def offset_us(self, key: Key) -> int | None:
+        """Return hub time minus device time as it was last; None while the clock is unknown."""
+        row = self._rows.get(key)
+        return None if row is None else row.offset_us()
+
     def hub_us(self, key: Key, device_us: int) -> int | None:
         """Return the hub's monotonic time of a device time; None while the clock is unknown."""
         row = self._rows.get(key)
-        return None if row is None else device_us + row.offset_us()
+        return None if row is None else device_us + row.offset_us(device_us)
 
     def uncertainty_us(self, key: tuple[str, int]) -> int | None:
         """Return how far off the clock may be."""

@@ -93,7 +93,7 @@ class Live:
         """
         self.readings_count += batch.readings_count()
         state = self.states.get(device)
-        offset_us = self._clocks.hub_us((device, batch.boot), 0)
+        offset_us = self._clocks.offset_us((device, batch.boot))
         if state is None or offset_us is None:
             return
         for series in batch.series or ():

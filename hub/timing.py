@@ -59,10 +59,11 @@ class Timing:
             store.save_meta("clock_boot_first", self._sender.boot)
             return False
         before_us = int(store.meta["utc_offset_us"])
-        for device, boot, device_us, utc_us, uncertainty_us, _ in rows:
+        for device, boot, device_us, utc_us, uncertainty_us, rate_ppb in rows:
             hub_us = utc_us - before_us
             if hub_us >= 0:  # before the machine's start: kept with another offset, useless
-                self.clocks.keep((device, boot), ClockRow(device_us, hub_us, uncertainty_us))
+                row = ClockRow(device_us, hub_us, uncertainty_us, rate_ppb)
+                self.clocks.keep((device, boot), row)
         step_us = self.time.offset_us - before_us
         if abs(step_us) >= STEP_US_MIN:
             log.warning("UTC was set by %d ms while the hub was not running", step_us // 1000)
@@ -125,7 +126,7 @@ class Timing:
 
     def _save(self, key: Key, row: ClockRow) -> None:
         utc_us = row.hub_us + self.time.offset_us
-        self._store.save_clock((*key, row.device_us, utc_us, row.uncertainty_us, 0))
+        self._store.save_clock((*key, row.device_us, utc_us, row.uncertainty_us, row.rate_ppb))
 
     def _say_own(self, now_us: int, first_boot: int) -> None:
         boot = self._sender.boot
@@ -139,7 +140,7 @@ class Timing:
             "device_us": row.device_us,
             "utc_us": self.time.utc_us(row.hub_us),
             "uncertainty_us": row.uncertainty_us,
-            "rate_ppb": 0,
+            "rate_ppb": row.rate_ppb,
             "quality": self.time.quality,
         }
         self._sender.record(KIND_CLOCK, LANE_STATE, row.hub_us, fields)

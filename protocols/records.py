@@ -57,9 +57,10 @@ BODIES = {
         ("until_us", "uint"),
     ),
     # device_us on the boot clock of that device was utc_us, to within uncertainty_us, when the
-    # hub's clock was at_us of the head; rate_ppb: how much faster than UTC that clock runs, in
-    # parts per 10**9; quality: UTC_.. of the vocabulary. About itself the hub says so too, for
-    # each of its boots, with device_us = at_us; protocols.utc reads both.
+    # hub's clock was at_us of the head; rate_ppb: how much faster than the hub's that clock runs,
+    # in parts per 10**9, to within RATE_PPM_MAX of protocols.utc at any time; 0: not known;
+    # quality: UTC_.. of the vocabulary. About itself the hub says so too, for each of its boots,
+    # with device_us = at_us; protocols.utc reads both.
     KIND_CLOCK: (
         ("device", "text"),
         ("boot", "boot"),

@@ -6,12 +6,16 @@ second does where the hub's UTC was; so a hub says about itself (device = its ow
 its boots whose clock runs on) what its clock is on UTC, whenever that changes. Then
 
     utc = device time + (at_us - device_us) + (utc_us - at_us of what the hub best said of itself)
+          - (device time - device_us) * rate_ppb / 10**9
 
 Best is what is of the highest quality, and of that the newest. So once the hub's UTC is right, all
 that it ever timed is right, whatever came before, on whichever path and in whichever order.
 """
 
 DRIFT_PPM_MAX = 100  # of a board's crystal, between a clock record and the reading
+# The same where the record has a rate: how far from it the clock runs at any time. With it the
+# hub promises that it has watched a day's warmth and cold (hub/device_rates.py): 2.6 s in 72 h.
+RATE_PPM_MAX = 10
 
 
 class UtcReader:
@@ -30,7 +34,8 @@ class UtcReader:
             said = (quality, order, fields["utc_us"] - device_us)
             self._scales[key] = max(said, self._scales.get(key, said))
             return
-        bracket = (hub, boot, device_us, at_us - device_us, fields["uncertainty_us"])
+        rate = fields["rate_ppb"]
+        bracket = (hub, boot, device_us, at_us - device_us, fields["uncertainty_us"], rate)
         own = (quality, fields["utc_us"] - at_us)
         self._brackets.setdefault((fields["device"], fields["boot"]), []).append((bracket, own))
 
@@ -41,12 +46,15 @@ class UtcReader:
         """
         best = None
         for bracket, own in self._brackets.get((device, boot), ()):
-            hub, hub_boot, device_us, to_hub_us, uncertainty_us = bracket
+            hub, hub_boot, device_us, to_hub_us, uncertainty_us, rate_ppb = bracket
             quality, offset_us = own
             scale = self._scales.get((hub, hub_boot))
             if scale is not None and scale[0] >= quality:
                 quality, offset_us = scale[0], scale[2]
-            uncertainty_us += abs(time_us - device_us) * DRIFT_PPM_MAX // 1_000_000
+            apart_us = time_us - device_us
+            drift_ppm = RATE_PPM_MAX if rate_ppb else DRIFT_PPM_MAX
+            uncertainty_us += abs(apart_us) * drift_ppm // 1_000_000
+            to_hub_us -= apart_us * rate_ppb // 1_000_000_000
             found = (quality, -uncertainty_us, time_us + to_hub_us + offset_us)
             if best is None or found > best:
                 best = found

@@ -102,7 +102,7 @@ class Boot:
         if row is None:
             return
         self._records += 1
-        fields = {"device": "d", "boot": 1, "device_us": row.device_us, "rate_ppb": 0,
+        fields = {"device": "d", "boot": 1, "device_us": row.device_us, "rate_ppb": row.rate_ppb,
                   "utc_us": row.hub_us + UTC_OFFSET_US, "uncertainty_us": row.uncertainty_us,
                   "quality": UTC_SYNCHRONISED}  # fmt: skip
         self.reader.feed("hub", (1, self._records, 2, row.hub_us), fields)
