@@ -52,7 +52,7 @@ def main() -> None:
 
 def start(slot: Slot, number: int) -> None:
     """Mount the image of a slot and run it until it ends."""
-    vfs.mount(SlotFiles(slot), MOUNT, readonly=True)
+    vfs.mount(_files(slot), MOUNT, readonly=True)
     sys.path.remove("/boot")
     sys.path.insert(0, MOUNT)
     # The image brings its own modules of these names.
@@ -61,6 +61,19 @@ def start(slot: Slot, number: int) -> None:
             del sys.modules[name]
     __import__("agent.start")
     sys.modules["agent.start"].main(number)
+
+
+def _files(slot: Slot) -> "Any":
+    """Return the file system of a slot's image.
+
+    Where flash is memory and the firmware knows ROMFS its code runs where it lies, and takes half
+    the heap; else the same image is read file by file.
+    """
+    manifest = slot.manifest()
+    memory = None if manifest is None else slot.image_memory(manifest.size)
+    if memory is not None and hasattr(vfs, "VfsRom"):
+        return vfs.VfsRom(memory)
+    return SlotFiles(slot)
 
 
 def _guard(slot: Slot) -> "Any":

@@ -140,6 +140,13 @@ class Slot:
         """Fill buf with the image from offset on."""
         self.flash.read_into(CHUNK_SIZE + offset, buf)
 
+    def image_memory(self, size: int) -> "Any":
+        """Return the first bytes of the image where they lie, or None: this flash is no memory."""
+        if not hasattr(self.flash, "memory"):
+            return None
+        memory = self.flash.memory()
+        return None if memory is None else memory[CHUNK_SIZE : CHUNK_SIZE + size]
+
     def erase_chunk(self, chunk: int) -> None:
         """Erase a chunk of the image: stops the processor for tens of ms."""
         self.flash.erase(1 + chunk)

@@ -39,6 +39,17 @@ class BlockFlash:
             self._device.readblocks(sector, view[at : at + size], inside)
             at += size
 
+    def memory(self) -> "Any":
+        """Return all of it as memory that code can run from, or None where it is none.
+
+        RP2: the window through which the processor runs its own firmware. ESP32: mapped by a
+        firmware that knows ROMFS; the others' Partition is no buffer.
+        """
+        try:
+            return memoryview(self._device)
+        except TypeError:
+            return None
+
     def program(self, offset: int, data: "bytes | bytearray | memoryview[int]") -> None:
         """Clear bits from offset on: what is there, and data."""
         self._check(offset, len(data))

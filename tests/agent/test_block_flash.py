@@ -40,6 +40,13 @@ def erased_flash() -> "tuple[BlockFlash, BlockDevice]":
     return flash, device
 
 
+def test_it_is_memory_where_its_device_is() -> None:
+    flash, device = erased_flash()
+    assert flash.memory() is None
+    flash._device = device.bytes
+    assert bytes(flash.memory()[SECTOR : SECTOR + 3]) == b"\xff\xff\xff"
+
+
 def test_it_is_as_large_as_its_device() -> None:
     flash, device = erased_flash()
     assert (flash.sector_size, flash.sector_count) == (SECTOR, 3)

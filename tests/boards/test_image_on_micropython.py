@@ -1,8 +1,12 @@
-"""The boot file and a built image on the real MicroPython interpreter, from slots in files."""
+"""The boot file and a built image on the real MicroPython interpreter.
+
+The slots lie in files, which are read, or in memory as on an RP2, where code runs in place.
+"""
 
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +40,25 @@ class Timer:
 def reset():
     raise Reset
 """
+# Flash that is memory: the same files, one behind the other.
+RP2 = """
+class Flash(bytearray):
+    def __init__(self, start, len):
+        self.size = len
+        with open("/a.bin" if start == 0 else "/b.bin", "rb") as file:
+            super().__init__(file.read())
+
+    def ioctl(self, command, argument):
+        return {4: self.size // 4096, 5: 4096}[command]
+
+    def readblocks(self, block, buf, offset):
+        start = block * 4096 + offset
+        buf[:] = memoryview(self)[start : start + len(buf)]
+
+    def writeblocks(self, block, buf, offset):
+        for index in range(len(buf)):
+            self[block * 4096 + offset + index] &= buf[index]
+"""
 PROGRAM = """
 import sys
 sys.path.insert(0, "/")
@@ -54,10 +77,12 @@ for period, callback in machine.Timer.made:
 print(sorted(name for name in sys.modules if name.startswith("agent")))
 """
 START = """
+import vfs
 from agent.note import TEXT
 
 def main(slot):
-    print("image", TEXT, "in slot", slot)
+    files = [type(files).__name__ for files, path in vfs.mount() if path == "/app"]
+    print("image", TEXT, "in slot", slot, *files)
 """
 
 
@@ -74,12 +99,18 @@ def write(flashes: list[SimFlash], number: int, files: dict[str, bytes], *marks:
         slot.mark(mark)
 
 
-def make_board(folder: Path) -> list[SimFlash]:
-    """Make a board's file system with two empty slots; return these."""
+def make_board(folder: Path, kind: str = "file") -> list[SimFlash]:
+    """Make a board's file system with two empty slots of that kind of flash; return these."""
     for path, content in boot_files("pico-w").items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
-    tables = [{"kind": "file", "path": f"/{name}.bin", "sectors": SECTORS} for name in "ab"]
+    size = SECTORS * 4096
+    tables: list[dict[str, Any]] = [
+        {"kind": "rp2", "start": at * size, "size": size} for at in (0, 1)
+    ]
+    if kind == "file":
+        tables = [{"kind": "file", "path": f"/{name}.bin", "sectors": SECTORS} for name in "ab"]
+    (folder / "rp2.py").write_text(RP2)
     (folder / "wiring.json").write_text(json.dumps({"slots": tables}))
     (folder / "machine.py").write_text(MACHINE)
     (folder / "program.py").write_text(PROGRAM)
@@ -109,13 +140,14 @@ def built() -> dict[str, bytes]:
     return build("river-gauge", machine_code=False)
 
 
-def test_a_good_image_is_imported_from_its_slot(tmp_path: Path) -> None:
-    flashes = make_board(tmp_path)
+@pytest.mark.parametrize(("kind", "files"), [("file", "SlotFiles"), ("rp2", "VfsRom")])
+def test_a_good_image_is_imported_from_its_slot(tmp_path: Path, kind: str, files: str) -> None:
+    flashes = make_board(tmp_path, kind)
     assert run(tmp_path, flashes)[0].startswith("no slot holds a whole image")
     write(flashes, 0, little("old"), ARMED, TRIAL, HEALTHY)
     lines = run(tmp_path, flashes)
     assert lines == [
-        "image old in slot 0",
+        f"image old in slot 0 {files}",
         "reset []",
         "['agent', 'agent.note', 'agent.start']",
     ]
@@ -126,7 +158,7 @@ def test_an_image_on_trial_is_guarded(tmp_path: Path) -> None:
     write(flashes, 0, little("old"), ARMED, TRIAL, HEALTHY)
     write(flashes, 1, little("new"), ARMED)
     assert run(tmp_path, flashes)[:3] == [
-        "image new in slot 1",
+        "image new in slot 1 SlotFiles",
         "reset [120000]",
         "ended by the guard",
     ]
@@ -134,7 +166,7 @@ def test_an_image_on_trial_is_guarded(tmp_path: Path) -> None:
     lines = run(tmp_path, flashes)
     assert "reset [120000]" in lines and "ended by the guard" in lines
     flashes[1].program(CHUNK_SIZE + 20, b"\x00")
-    assert run(tmp_path, flashes)[0] == "image old in slot 0"
+    assert run(tmp_path, flashes)[0] == "image old in slot 0 SlotFiles"
 
 
 # An agent without sensors, on a board without hardware, for a moment.
@@ -187,8 +219,9 @@ def main(slot):
 """
 
 
-def test_a_real_agent_runs_from_a_slot(tmp_path: Path, built: dict[str, bytes]) -> None:
-    flashes = make_board(tmp_path)
+@pytest.mark.parametrize("kind", ["file", "rp2"])
+def test_a_real_agent_runs_from_a_slot(tmp_path: Path, built: dict[str, bytes], kind: str) -> None:
+    flashes = make_board(tmp_path, kind)
     config = make_config("river-gauge", "river-1", "11" * 32, host="127.0.0.1", port=1)
     more = {"sensors": [], "policy": {"normal": {}}, "update_key": MODULUS.hex()}
     (tmp_path / "config.json").write_text(json.dumps({**config, **more}))
