@@ -21,7 +21,7 @@ PASSWORD = "HINOMI_UPLINK_PASSWORD"
 
 def check_ports(config: Config, *, is_running: bool) -> Iterator[Finding]:
     """The hub's ports are free, or it is the hub who has them."""
-    answer = _own_page(config)
+    answer = own_page(config)
     if is_running and answer is not None:
         yield _of_running(answer)
         return
@@ -77,7 +77,8 @@ def _of_running(answer: dict[str, Any]) -> Finding:
     return Finding("hub", OK, ("ハブは動いています", "the hub runs and answers"))
 
 
-def _own_page(config: Config) -> dict[str, Any] | None:
+def own_page(config: Config) -> dict[str, Any] | None:
+    """Return the status of the running hub as its page has it; None where none answers."""
     host, port = str(config.tables["console"]["host"]), config.tables["console"]["port"]
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
     try:
@@ -117,21 +118,21 @@ def check_uplinks(config: Config) -> Iterator[Finding]:
         )
     for settings in config.uplinks:
         where = f"{settings['name']} ({settings['host']}:{settings['port']})"
-        reason, remedy = _try_broker(config.id, settings, _password(config))
+        reason, remedy = _try_broker(config.id, settings, password_of(config, PASSWORD))
         if reason:
             yield Finding("uplink", FAIL, (f"{where}: {reason}", f"{where}: {reason}"), remedy)
         else:
             yield Finding("uplink", OK, (f"{where} に入れます", f"{where} lets the hub in"))
 
 
-def _password(config: Config) -> str | None:
-    """Return the uplinks' password: of the environment, else of hub.env, as the service has it."""
-    found = os.environ.get(PASSWORD)
+def password_of(config: Config, variable: str) -> str | None:
+    """Return a password: of the environment, else of hub.env, as the service has it."""
+    found = os.environ.get(variable)
     file = config.folder / "hub.env"
     if found is None and file.exists():
         rows = [line.partition("=") for line in file.read_text().splitlines()]
         found = next(
-            (value.strip().strip("\"'") for name, _, value in rows if name == PASSWORD), None
+            (value.strip().strip("\"'") for name, _, value in rows if name == variable), None
         )
     return found
 

@@ -87,6 +87,24 @@ ROWS = (
     Row("hinomi_store_own_dropped_records", COUNTER,
         "Records of the hub itself that had no room while the store could not write.",
         "store.own_dropped"),
+    Row("hinomi_alert_durable", GAUGE, "0 while alerts are kept in memory alone.",
+        "delivery.is_durable"),
+    Row("hinomi_alert_events_waiting", GAUGE,
+        "Open alerts with something to say that must wait for its turn.", "delivery.waiting"),
+    Row("hinomi_alert_joined_findings", COUNTER, "Findings that made no message of their own.",
+        "delivery.joined"),
+    Row("hinomi_alert_unacknowledged_events", GAUGE,
+        "Open alerts that somebody must acknowledge and nobody has.", "delivery.unacknowledged"),
+    Row("hinomi_siren_commands", COUNTER, "Commands sent to sirens and lamps, with repeats.",
+        "delivery.sirens.commands"),
+    Row("hinomi_siren_confirmed", COUNTER, "Times that one has confirmed that it sounds.",
+        "delivery.sirens.confirmed"),
+    Row("hinomi_siren_refused_in_drill", COUNTER, "Times that a drill was kept from one.",
+        "delivery.sirens.refused_in_drill"),
+    Row("hinomi_siren_given_up", COUNTER, "Times that one has not confirmed in time.",
+        "delivery.sirens.given_up"),
+    Row("hinomi_siren_unconfirmed", GAUGE, "Told to sound, not confirmed yet.",
+        "delivery.sirens.unconfirmed"),
     Row("hinomi_console_clients", GAUGE, "Screens on the page.", "console.clients"),
 )  # fmt: skip
 
@@ -111,6 +129,21 @@ UPLINK_ROWS = (
         "in_flight"),
     Row("hinomi_uplink_drain_frames_per_second", GAUGE, "Frames acknowledged a second.",
         "drain_per_s"),
+)  # fmt: skip
+
+CHANNEL_ROWS = (
+    Row("hinomi_alert_delivered_messages", COUNTER, "Alerts that it took, since the start.",
+        "delivered"),
+    Row("hinomi_alert_refused_messages", COUNTER, "Alerts that it will never take.", "refused"),
+    Row("hinomi_alert_failures", COUNTER, "Tries that failed, since the start.", "failures"),
+    Row("hinomi_alert_waiting_messages", GAUGE, "Alerts that it must still get.", "waiting"),
+    Row("hinomi_alert_oldest_waiting_seconds", GAUGE, "Age of the oldest that it must still get.",
+        "oldest_waiting_age_s"),
+    Row("hinomi_alert_failing_seconds", GAUGE, "Time since it takes nothing; 0: it does.",
+        "failing_age_s"),
+    Row("hinomi_alert_last_success_seconds", GAUGE,
+        "UTC when it last took one, since 1970; none since the start: no sample.",
+        "delivered_utc_us", 1e-6),
 )  # fmt: skip
 
 # Of a device that concerns a person the snapshot has none of these.
@@ -139,6 +172,8 @@ class HubCollector(Collector):
         yield from _families(ROWS, [({}, state)])
         uplinks = [({"uplink": one["name"]}, one) for one in state["uplinks"]]
         yield from _families(UPLINK_ROWS, uplinks)
+        channels = [({"channel": one["name"]}, one) for one in state["delivery"]["channels"]]
+        yield from _families(CHANNEL_ROWS, channels)
         devices = [({"device": one["device"]}, one) for one in state["devices"]]
         yield from _families(DEVICE_ROWS, devices)
         yield from self._states(devices)

@@ -56,7 +56,8 @@ class Alerts:
         self._sounded: dict[int, int] = {}  # event -> the level that its sirens know
         self._thread = ThreadPoolExecutor(1, "alerts")
         self._deliveries = {
-            one.name: Delivery(one, self._outbox, self._later) for one in self._channels(config)
+            one.name: Delivery(one, self._outbox, self._later, utc_us=self._utc_us)
+            for one in self._channels(config)
         }
         self._wake = asyncio.Event()
         self._jobs: deque[Job] = deque()
@@ -66,6 +67,9 @@ class Alerts:
         self._requested = 0  # number of the last request that was carried out
         self.note: Callable[..., None] = lambda *_: None
         self.notice: Callable[[int, str, tuple[str, str], bool], None] = lambda *_: None
+        for name, count in self._outbox.waiting_counts().items():
+            if name in self._deliveries:
+                self._deliveries[name].recount(count)
         self._restore()
 
     def _channels(self, config: Config) -> list[Channel]:
@@ -237,7 +241,11 @@ class Alerts:
             await self._later(self._outbox.keep, job)
             if self._jobs and self._jobs[0] is job:
                 self._jobs.popleft()
+            if not job.deliveries:
+                continue
+            waiting = await self._later(self._outbox.waiting_counts)
             for name in {name for _, name in job.deliveries} & self._deliveries.keys():
+                self._deliveries[name].recount(waiting.get(name, 0))
                 self._deliveries[name].wake()
 
     async def _later(self, work: Callable[..., Any], *details: Any) -> Any:
@@ -326,7 +334,11 @@ class Alerts:
         """Return for the page."""
         return {"is_durable": self._outbox.is_durable, "waiting": self._desk.waiting_count(),
                 "joined": self._desk.joined_count,
-                "sirens": self.sirens.counts,
+                # Everybody reads it: of a person not even that there is something.
+                "unacknowledged": sum(one.needs_acknowledgement for one in
+                                      self._desk.open_events()
+                                      if not kind_of(one.kind).is_personal),
+                "sirens": {**self.sirens.counts, "unconfirmed": self.sirens.unconfirmed_count()},
                 "channels": [one.statistics() for one in self._deliveries.values()]}  # fmt: skip
 
     def _utc_us(self) -> int:

@@ -23,7 +23,7 @@ Later = Callable[..., Awaitable[Any]]  # runs work on the outbox's thread
 
 
 class Delivery:
-    """One channel's. later(work, *details): runs what touches the outbox."""
+    """One channel's. later(work, *details): runs what touches the outbox. utc_us: UTC of now."""
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class Delivery:
         later: Later,
         *,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+        utc_us: Callable[[], int] = lambda: 0,
     ) -> None:
         self.channel = channel
         self._outbox = outbox
@@ -41,6 +42,11 @@ class Delivery:
         self._wake.set()
         self.state = "idle"
         self.counts = {"delivered": 0, "refused": 0, "failures": 0}
+        self.waiting_count = 0
+        self._utc_us = utc_us
+        self._oldest_utc_us: int | None = None  # when the oldest that waits was said
+        self._delivered_utc_us: int | None = None  # the last, since the start
+        self._failing_utc_us: int | None = None  # since when nothing is taken
 
     def wake(self) -> None:
         """Something new is in the outbox."""
@@ -48,7 +54,18 @@ class Delivery:
 
     def statistics(self) -> dict[str, Any]:
         """Return for the page, which everybody reads: why a try failed is in the log alone."""
-        return {"name": self.channel.name, "state": self.state, **self.counts}
+        oldest, failing, now = self._oldest_utc_us, self._failing_utc_us, self._utc_us()
+        return {
+            "name": self.channel.name, "state": self.state, **self.counts,
+            "waiting": self.waiting_count,
+            "oldest_waiting_age_s": 0 if oldest is None else max(0, now - oldest) // 1_000_000,
+            "failing_age_s": 0 if failing is None else max(0, now - failing) // 1_000_000,
+            "delivered_utc_us": self._delivered_utc_us,
+        }  # fmt: skip
+
+    def recount(self, waiting: int) -> None:
+        """Take how many messages it must still get."""
+        self.waiting_count = waiting
 
     async def run(self) -> None:
         """Deliver, for as long as it is not cancelled."""
@@ -56,7 +73,9 @@ class Delivery:
         while True:
             self._wake.clear()
             message = await self._later(self._outbox.next, self.channel.name)
+            self._oldest_utc_us = None if message is None else message.sent_utc_us
             if message is None:
+                self.waiting_count = 0
                 self.state = "idle"
                 await self._wake.wait()
             elif await self._deliver(message):
@@ -71,6 +90,8 @@ class Delivery:
         state, detail = await self._try(message)
         if state == WAITING:
             self.counts["failures"] += 1
+            if self._failing_utc_us is None:
+                self._failing_utc_us = self._utc_us()
             log.warning("alert %s is not delivered to %s: %s", message.identifier,
                         self.channel.name, detail, extra={"event": "alert-retry"})  # fmt: skip
         elif state == REFUSED:
@@ -79,7 +100,11 @@ class Delivery:
                       extra={"event": "alert-refused"})  # fmt: skip
         else:
             self.counts["delivered"] += 1
+            self._delivered_utc_us = self._utc_us()
         await self._later(self._outbox.delivered, self.channel.name, message, state, detail)
+        if state != WAITING:
+            self._failing_utc_us = None
+            self.waiting_count = max(0, self.waiting_count - 1)
         return state != WAITING
 
     async def _try(self, message: Message) -> tuple[str, str]:

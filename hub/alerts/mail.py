@@ -57,13 +57,8 @@ class Mail:
         return mail
 
     def _send(self, mail: EmailMessage) -> None:
-        row = self._row
         try:
-            with self._connect() as server:
-                if row["security"] == "starttls":
-                    server.starttls(context=ssl.create_default_context())
-                if row["user"]:
-                    server.login(row["user"], os.environ.get(PASSWORD, ""))
+            with connect(self._row, os.environ.get(PASSWORD, "")) as server:
                 server.send_message(mail)
         except smtplib.SMTPRecipientsRefused as error:
             answers = ", ".join(f"{name}: {code}" for name, (code, _) in error.recipients.items())
@@ -71,15 +66,41 @@ class Mail:
         except smtplib.SMTPDataError as error:
             is_final = error.smtp_code // 100 == 5
             raise SendError(f"SMTP {error.smtp_code}", is_final=is_final) from None
-        except smtplib.SMTPException as error:
-            raise SendError(f"{type(error).__name__}: {error}") from None
+        except (smtplib.SMTPException, OSError) as error:
+            raise SendError(why(error)) from None
 
-    def _connect(self) -> smtplib.SMTP:
-        row = self._row
-        if row["security"] == "tls":
-            context = ssl.create_default_context()
-            return smtplib.SMTP_SSL(row["host"], row["port"], timeout=TIMEOUT_S, context=context)
-        return smtplib.SMTP(row["host"], row["port"], timeout=TIMEOUT_S)
+
+def connect(row: dict[str, Any], password: str, timeout_s: float = TIMEOUT_S) -> smtplib.SMTP:
+    """Return a server that mails may go to: encrypted and logged in as the row of [[mail]] says.
+
+    OSError, of which SMTPException is one, where that cannot be had: nothing was sent in clear.
+    """
+    server: smtplib.SMTP
+    if row["security"] == "tls":
+        context = ssl.create_default_context()
+        server = smtplib.SMTP_SSL(row["host"], row["port"], timeout=timeout_s, context=context)
+    else:
+        server = smtplib.SMTP(row["host"], row["port"], timeout=timeout_s)
+    try:
+        if row["security"] == "starttls":
+            server.starttls(context=ssl.create_default_context())
+        if row["user"]:
+            server.login(row["user"], password)
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+def why(error: OSError) -> str:
+    """Return what connect() or a server's answer says, for people."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the server's certificate is not accepted: {error.verify_message}"
+    if isinstance(error, smtplib.SMTPAuthenticationError):
+        return f"user or password is not accepted: {error.smtp_code}"
+    if isinstance(error, smtplib.SMTPException):
+        return f"{type(error).__name__}: {error}"
+    return error.strerror or str(error) or type(error).__name__
 
 
 def _text(message: Message, town: Town) -> str:

@@ -13,7 +13,7 @@ import logging
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -279,6 +279,35 @@ def begin_anew(path: Path) -> None:
             " FROM event",
             (EVENTS_JUMP,),
         )
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """A channel that does not take what it must get. since_utc_us: of its oldest message."""
+
+    channel: str
+    count: int
+    tries: int
+    detail: str
+    since_utc_us: int
+
+
+def stuck(path: Path) -> list[Stuck]:
+    """Return the channels with messages that wait, as the file has it."""
+    query = ("SELECT channel, count(*), tries, detail, body, min(sequence) FROM delivery"
+             " JOIN message USING (sequence) WHERE delivery.state = 'waiting'"
+             " GROUP BY channel ORDER BY channel")  # fmt: skip
+    with closing(connect_to_read(path)) as db:
+        return [
+            Stuck(channel, count, tries, detail, decode(body).sent_utc_us)
+            for channel, count, tries, detail, body, _ in db.execute(query)
+        ]
+
+
+def open_events_of(path: Path) -> list[Event]:
+    """Return the events that last, as the file has it."""
+    with closing(connect_to_read(path)) as db:
+        return list(_events(db, "WHERE state = ? ORDER BY id", OPEN))
 
 
 def _events(db: sqlite3.Connection, where: str, *values: Any) -> Iterator[Event]:

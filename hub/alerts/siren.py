@@ -50,6 +50,10 @@ class Sirens:
         self.on_trouble: Callable[[str, str, str], None] = lambda *_: None
         self.counts = {"commands": 0, "confirmed": 0, "refused_in_drill": 0, "given_up": 0}
 
+    def unconfirmed_count(self) -> int:
+        """Return how many were told to sound and have not confirmed it."""
+        return sum(not one.is_confirmed for one in self._wanted.values())
+
     def wants(self, kind: str, level: int) -> list[int]:
         """Return the numbers of the rows that sound for such an event."""
         return [at for at, row in enumerate(self._rows) if _is_for(row, kind, level)]

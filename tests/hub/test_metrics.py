@@ -16,7 +16,7 @@ from hub import config
 from hub.commits import BOUNDS_US, STUCK_US, Commits
 from hub.console.public import encode, public_snapshot
 from hub.main import Hub
-from hub.metrics import DEVICE_ROWS, ROWS, UPLINK_ROWS, exposed
+from hub.metrics import CHANNEL_ROWS, DEVICE_ROWS, ROWS, UPLINK_ROWS, exposed
 from hub.store import Store
 from tests.hub.hand_clock import HandClock, S
 from tests.hub.hub_process import running_hub
@@ -91,7 +91,9 @@ async def test_values_are_those_of_the_status_in_base_units(tmp_path: Path) -> N
 
 async def test_every_number_of_the_status_is_a_metric(tmp_path: Path) -> None:
     state = await made(tmp_path)
-    tables = {key: state[key] for key in ("hub", "mode", "ingest", "store")}
+    tables = {key: state[key] for key in ("hub", "mode", "ingest", "store", "delivery")}
+    channel = set(numbers(state["delivery"]["channels"][0]))
+    assert channel == {row.place for row in CHANNEL_ROWS} - {"delivered_utc_us"}  # none yet
     del tables["ingest"]["refused"]
     missing = set(numbers(tables)) - {row.place for row in ROWS} - ELSEWHERE
     assert missing == set(), "give each a row in hub.metrics"
@@ -126,7 +128,7 @@ def test_a_running_hub_answers_a_scrape(tmp_path: Path) -> None:
 
 
 def test_names_have_base_units() -> None:
-    for row in (*ROWS, *UPLINK_ROWS, *DEVICE_ROWS):
+    for row in (*ROWS, *UPLINK_ROWS, *DEVICE_ROWS, *CHANNEL_ROWS):
         assert re.fullmatch(r"hinomi_[a-z_]+", row.name) and not UNITS.search(row.name)
 
 

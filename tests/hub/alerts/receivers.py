@@ -1,6 +1,7 @@
 """Who gets alerts in tests: a web server and a mail server that may be down or say no."""
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,10 +82,15 @@ class MailReceiver:
         self.receivers.append(list(envelope.rcpt_tos))
         return "250 OK"
 
-    async def serve(self) -> tuple[asyncio.Server, int]:
-        """Listen on loopback; return the server and its port."""
+    async def serve(
+        self, *, tls: ssl.SSLContext | None = None, **details: Any
+    ) -> tuple[asyncio.Server, int]:
+        """Listen on loopback; return the server and its port.
+
+        tls: from the first byte on; details: of aiosmtpd's SMTP, as its context for STARTTLS.
+        """
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: SMTP(self, hostname="mail.example"), "127.0.0.1", 0
+            lambda: SMTP(self, hostname="mail.example", **details), "127.0.0.1", 0, ssl=tls
         )
         return server, server.sockets[0].getsockname()[1]
