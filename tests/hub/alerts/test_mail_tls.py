@@ -81,8 +81,9 @@ class Watched(MailReceiver):
         envelope.mail_from = details[0]
         return "250 OK"
 
-    def log_in(self, server: Any, session: Any, envelope: Any, how: str, who: Any) -> AuthResult:
-        """Take the one password."""
+    def log_in(self, server: Any, *details: Any) -> AuthResult:
+        """Take the one password. details: session, envelope, mechanism, who and what he says."""
+        who = details[-1]
         self.said.append(("login", server.transport.get_extra_info("sslcontext") is not None))
         return AuthResult(success=who.password == b"right", handled=False)
 
