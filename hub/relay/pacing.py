@@ -9,7 +9,9 @@ not acknowledged, and finds out by itself what the line can carry: an acknowledg
 later than the line's own delay by QUEUE_US_MAX says that data has piled up on the way, and the
 window is halved; one that comes soon while the window was in use lets it grow by twice what was
 acknowledged, so that it doubles in one round trip of a backlog, which may take half of it. What is
-sent at once is a small part of the window, for a window holds PUBLISHES_MAX bundles.
+sent at once is a small part of the window, for a window holds PUBLISHES_MAX bundles. So a window
+is in use already by one whole bundle: a platform that answers before the next one is read from the
+disk never has more under way. But the less of it is in use, the sooner the answer must come.
 """
 
 PUBLISHES_MAX = 8  # unacknowledged at a time, of one window
@@ -20,7 +22,8 @@ WINDOW_BYTES_MIN = 4096
 WINDOW_BYTES_START = 2 * PUBLISHES_MAX * BUNDLE_BYTES_MIN  # its half: two seconds of 64 kbit/s
 WINDOW_MS = 1500  # of a line whose rate is set: its own delay and what it carries meanwhile
 BURST_MS = 250  # what a bucket may let pass at once after a pause
-SOON_US = 300_000  # an acknowledgement that comes so much after the line's own delay is soon
+# An acknowledgement that comes less after the line's own delay is soon, with a quarter in use.
+SOON_US = 300_000
 QUEUE_US_MAX = 1_000_000
 DELAY_US_MAX = 1_000_000  # a longer delay is taken for a queue
 PASSES_TO_RECOVER = 256  # bundles acknowledged until a larger one is tried again
@@ -88,7 +91,9 @@ class Window:
 
     def acknowledged(self, size: int, sent_us: int, now_us: int) -> None:
         """Note that what was sent then is acknowledged now."""
-        was_used = 4 * self.in_flight >= self.size
+        # Half a bundle: a frame may be so long that no second one goes with it.
+        was_used = 2 * PUBLISHES_MAX * self.in_flight >= self.size
+        soon_us = SOON_US * min(4 * self.in_flight, self.size) // self.size
         self.in_flight -= size
         took_us = now_us - sent_us
         self._delay_us = min(self._delay_us, took_us)
@@ -97,7 +102,7 @@ class Window:
             if sent_us >= self._halved_us:  # once for what was under way together
                 self.size = max(WINDOW_BYTES_MIN, self.size // 2)
                 self._halved_us = now_us
-        elif late_us < SOON_US and was_used:
+        elif late_us < soon_us and was_used:
             self.size = min(self.limit, self.size + 2 * size)
         self._recover()
 

@@ -55,6 +55,15 @@ def test_a_fast_line_gets_whole_bundles_after_few_round_trips() -> None:
     assert max(line.arrived_us.values()) <= 2 * SECOND_US  # 45 MB and 20 ms for each round trip
 
 
+def test_a_platform_that_answers_before_the_next_bundle_is_read_gets_whole_bundles() -> None:
+    line = virtual_line(0, FAST_BYTES_S)
+    line.delay_us, line.read_us = 50, 500
+    line.accept(LANE_WAVE, 100_000)
+    line.run_until_empty(10 * SECOND_US)
+    assert line.bundle_size_greatest > BUNDLE_BYTES_MAX - line.frame_size
+    assert max(line.arrived_us.values()) <= SECOND_US  # 45 MB; 5.5 s in the bundles of the start
+
+
 def test_a_line_that_becomes_slow_is_soon_given_little() -> None:
     line = virtual_line(0, FAST_BYTES_S // 50)
     line.accept(LANE_WAVE, 200_000)

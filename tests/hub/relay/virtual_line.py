@@ -32,12 +32,14 @@ class _Arrival:
 class VirtualLine:
     """judge: (lane, range of frames) -> TAKEN, ENDS or a cause of hub.relay.suspects.
 
+    read_us: how long the store takes to give what a bundle is made of.
     arrived_us: (lane, number) -> when the platform took it first. dead: what was given up.
     """
 
     dispatch: Dispatch
     rate_bytes_s: int
     delay_us: int = 10_000
+    read_us: int = 0
     frame_size: int = 450
     judge: Callable[[int, range], str] = lambda lane, numbers: TAKEN
     now_us: int = 0
@@ -102,6 +104,8 @@ class VirtualLine:
             if wanted is None:
                 return
             self._send(wanted)
+            self.now_us += self.read_us
+            self._answer()
 
     def _send(self, wanted: Wanted) -> None:
         count = max(1, min(wanted.following - wanted.first, wanted.size_max // self.frame_size))
