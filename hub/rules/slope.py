@@ -4,11 +4,15 @@ Input, of devices with a row [[slope]]: the accelerometer's `<tilt>.x/.y/.z` in 
 channel (0 intact, 1 cut, 2 short), the rain gauge's sum in m.
 
 - Tilt: means of BIN_US bins become two angles; the rate is the slope (Theil-Sen) of each over a
-  window. `warning_deg_h` is judged over WARNING_H, `precaution_deg_h` over PRECAUTION_H, one whole
-  day: an accelerometer's zero drifts with the temperature (ADXL355: 0.15 mg/K, 0.009 deg/K), and a
-  day's wave of it leaves a seventh of its steepest rate in a day's window. Thresholds of 0.01 and
-  0.1 deg/h: practice of tilt-sensor early warning (Uchimura et al. 2015, Landslides 12). Not
-  computable: too little of the window is there, or it shook.
+  window. `warning_deg_h` is judged over WARNING_H. `precaution_deg_h` is judged over each of
+  PRECAUTIONS_H, and the window that is furthest above its own limit counts. What limits it is not
+  the noise (an ADXL355's mean of 20 minutes: 0.00003 deg) but warmth: its zero drifts by up to
+  0.15 mg/K, 0.009 deg/K, and a day's wave of `day_wave_deg` looks like a rate in every window:
+  three tenths of its steepest in a day's, nearly all of it in three hours'. So a window's limit
+  is `precaution_deg_h`, but never less than WAVE_MARGIN times what such a wave alone shows in it
+  (`wave_deg_h`): fast creep is found within hours, slow creep within a day, and warmth is none.
+  Thresholds of 0.01 and 0.1 deg/h: practice of tilt-sensor early warning (Uchimura et al. 2015,
+  Landslides 12). Not computable: too little of the window is there, or it shook.
 - Rain of an hour and of 24 h, and the soil water index (hub.rules.soil_water), from the gauge of
   `rain_device`. Hours without a gauge are not dry hours: they are counted, and with more than
   MISSING_H_MAX of them in 72 h the index is "not computable".
@@ -35,8 +39,10 @@ ROWS = (
     Row("slope", "wire", "wire", "", "Its wire loop's channel.", 1, 32),
     Row("slope", "rain_device", "", "", "Device with the rain gauge; empty: none.", 0, 16),
     Row("slope", "rain", "rain", "", "The rain gauge's channel.", 1, 32),
-    Row("slope", "precaution_deg_h", 0.01, "deg/h", "Tilting so fast over a day is watched.",
-        0.0001, 10),
+    Row("slope", "precaution_deg_h", 0.01, "deg/h",
+        "Tilting so fast over a day is watched; faster, over hours.", 0.0001, 10),
+    Row("slope", "day_wave_deg", 0.06, "deg",
+        "How far the warmth of a day moves the tilt's zero, to either side.", 0, 1),
     Row("slope", "warning_deg_h", 0.1, "deg/h", "Tilting so fast over an hour is a warning.",
         0.001, 100),
     Row("slope", "index_watch_mm", 100.0, "mm",
@@ -48,8 +54,8 @@ ROWS = (
 LISTS = ("slope",)
 
 BIN_US = 20 * MINUTE_US  # of the day's window; the hour's has BIN_US / 10
-WARNING_H, PRECAUTION_H = 1, 24
-FULL_SHARE = 0.8  # of a window that must be there
+WARNING_H, PRECAUTIONS_H = 1, (24, 12, 6, 3)
+WAVE_MARGIN = 1.15  # two axes, and a wave that is no sine
 CHANGE_DEG_MIN = 0.02  # in the window: less is the sensor's own wandering
 SHAKING_M_S2 = 0.3  # of a batch's span: no tilt is read from it
 LEFT_SHARE = 0.7  # of a threshold, below which it counts as left
@@ -81,6 +87,7 @@ class _Angle:
         self._bin_us = bin_us
         self._window_us = window_h * HOUR_US
         self.trend = Trend(self._window_us, 160)
+        self._rates: dict[int, float | None] = {}  # of this bin, by window
         self._bin = -1
         self._sum = 0.0
         self._count = 0
@@ -91,6 +98,7 @@ class _Angle:
             if self._count:
                 middle_us = self._bin * self._bin_us + self._bin_us // 2
                 self.trend.put(middle_us, self._sum / self._count)
+                self._rates.clear()
             self._bin, self._sum, self._count = at, 0.0, 0
         self._sum += degrees
         self._count += 1
@@ -101,11 +109,12 @@ class _Angle:
     def restore(self, saved: list[tuple[int, float]], now_us: int) -> None:
         for age_us, value in saved:
             self.trend.put(now_us - int(age_us), float(value))
+        self._rates.clear()
 
-    def per_hour(self) -> float | None:
-        if self.trend.span_us() < FULL_SHARE * self._window_us:
-            return None
-        return self.trend.per_hour()
+    def per_hour(self, window_h: int) -> float | None:
+        if window_h not in self._rates:
+            self._rates[window_h] = self.trend.per_hour_of(window_h * HOUR_US)
+        return self._rates[window_h]
 
 
 class Tilt:
@@ -113,7 +122,7 @@ class Tilt:
 
     def __init__(self) -> None:
         self._hour = (_Angle(BIN_US // 10, WARNING_H), _Angle(BIN_US // 10, WARNING_H))
-        self._day = (_Angle(BIN_US, PRECAUTION_H), _Angle(BIN_US, PRECAUTION_H))
+        self._day = (_Angle(BIN_US, PRECAUTIONS_H[0]), _Angle(BIN_US, PRECAUTIONS_H[0]))
         self.shaken_count = 0
 
     def put(self, at_us: int, axes_m_s2: dict[str, list[float]]) -> None:
@@ -137,13 +146,25 @@ class Tilt:
             one.restore(points, now_us)
 
     def rate_deg_h(self, window_h: int) -> float | None:
-        """Return the size of the rate over one of the two windows; None: not computable."""
+        """Return the size of the rate over one of the windows; None: not computable."""
         pair = self._hour if window_h == WARNING_H else self._day
-        rates = [angle.per_hour() for angle in pair]
+        rates = [angle.per_hour(window_h) for angle in pair]
         if None in rates:
             return None
         rate = math.hypot(*(one or 0.0 for one in rates))
         return rate if rate * window_h >= CHANGE_DEG_MIN else 0.0
+
+    def precaution(self, limit_deg_h: float, day_wave_deg: float) -> tuple[float | None, float]:
+        """Return rate and limit of the window that is furthest above its limit; None, unknown."""
+        found: list[tuple[float, float]] = []
+        for window_h in PRECAUTIONS_H:
+            rate = self.rate_deg_h(window_h)
+            if rate is not None:
+                wave = WAVE_MARGIN * wave_deg_h(day_wave_deg, window_h)
+                found.append((rate, max(limit_deg_h, wave)))
+        if not found:
+            return None, limit_deg_h
+        return max(found, key=lambda one: one[0] / one[1])
 
 
 class Rain:
@@ -292,7 +313,8 @@ class SlopeRule:
     def _quantities(self, slope: _Slope) -> Iterator[tuple[str, float | None, tuple[float, ...]]]:
         """Yield what is judged, its value (None: not computable) and limits of grades 1, 2."""
         row, tilt = slope.row, slope.tilt
-        yield "tilt-day", tilt.rate_deg_h(PRECAUTION_H), (row["precaution_deg_h"],)
+        rate, limit = tilt.precaution(row["precaution_deg_h"], row["day_wave_deg"])
+        yield "tilt-day", rate, (limit,)
         yield "tilt-hour", tilt.rate_deg_h(WARNING_H), (math.inf, row["warning_deg_h"])
         if row["rain_device"]:
             index = slope.rain.index_mm()
@@ -331,7 +353,7 @@ class SlopeRule:
 
 VALUE_UNITS = {"deg/h": "deg_h", "mm": "mm"}
 TEXTS = {
-    "tilt-day": ("斜面の傾斜速度(24時間)", "Slope tilting over a day", "deg/h", 3),
+    "tilt-day": ("斜面の傾斜速度(数時間〜1日)", "Slope tilting over hours to a day", "deg/h", 3),
     "tilt-hour": ("斜面の傾斜速度(1時間)", "Slope tilting over an hour", "deg/h", 2),
     "soil-water": ("土壌雨量指数", "Soil water index", "mm", 0),
     "rain-hour": ("1時間雨量", "Rain of an hour", "mm", 1),
@@ -342,6 +364,13 @@ WIRE_TEXTS = (
     ("斜面のワイヤが切れました(信号線の断線を含む)", "Wire on the slope is cut, or its line is"),
     ("斜面のワイヤが短絡しました", "Wire on the slope is short-circuited"),
 )
+
+
+def wave_deg_h(amplitude_deg: float, window_h: int) -> float:
+    """Return the steepest slope by least squares of a sine of 24 h in a window of it."""
+    turn = math.pi * window_h / 24  # of the sine, from the middle of the window to its end
+    share = 3 * (math.sin(turn) - turn * math.cos(turn)) / turn**3
+    return amplitude_deg * math.tau / 24 * share
 
 
 def _values(series: Series) -> list[float]:

@@ -6,6 +6,7 @@ from statistics import median
 
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
+FULL_SHARE = 0.8  # of a window that must be there for its slope
 
 
 class Trend:
@@ -38,6 +39,14 @@ class Trend:
             newest = self._points[-1]
             self._points = deque([*list(self._points)[:-1:2], newest])
 
+    def per_hour_of(self, window_us: int) -> float | None:
+        """Return the slope of the newest window_us; None: fewer than FULL_SHARE of it is there."""
+        newest_us = self._points[-1][0] if self._points else 0
+        points = [one for one in self._points if one[0] >= newest_us - window_us]
+        if len(points) < 3 or points[-1][0] - points[0][0] < FULL_SHARE * window_us:
+            return None
+        return theil_sen(points)
+
     def points(self) -> list[tuple[int, float]]:
         """Return what is in the window."""
         return list(self._points)
@@ -53,16 +62,18 @@ class Trend:
         return self._slope
 
     def _compute(self) -> float | None:
-        points = list(self._points)
-        if len(points) < 3:
-            return None
-        slopes = [
-            (later[1] - one[1]) * HOUR_US / (later[0] - one[0])
-            for at, one in enumerate(points)
-            for later in points[at + 1 :]
-            if later[0] > one[0]
-        ]
-        return median(slopes) if slopes else None
+        return theil_sen(list(self._points)) if len(self._points) >= 3 else None
+
+
+def theil_sen(points: list[tuple[int, float]]) -> float | None:
+    """Return the median of all pairs' slopes, per hour. points: (us, value), times rising."""
+    slopes = [
+        (later[1] - one[1]) * HOUR_US / (later[0] - one[0])
+        for at, one in enumerate(points)
+        for later in points[at + 1 :]
+        if later[0] > one[0]
+    ]
+    return median(slopes) if slopes else None
 
 
 def minutes_until(level: float, value: float, per_hour: float | None) -> float | None:

@@ -3,15 +3,18 @@
 import json
 import math
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp  # type: ignore[import-untyped]
+from scipy.stats import linregress  # type: ignore[import-untyped]
 
+from hub.modes import Modes
 from hub.rules.finding import EMERGENCY, WARNING, WATCH, Finding
-from hub.rules.slope import ROWS, SlopeRule, problems
+from hub.rules.slope import PRECAUTIONS_H, ROWS, SlopeRule, problems, wave_deg_h
 from hub.rules.soil_water import STEP_MIN, SoilWater
 from hub.rules.trend import HOUR_US, MINUTE_US
 from protocols.batch import Batch, Series
@@ -84,9 +87,30 @@ def test_a_hundredth_is_watched_within_a_day() -> None:
     assert one[0] - 24 <= 24
 
 
+@pytest.mark.parametrize(("rate", "hours_max"), [(0.03, 7.0), (0.06, 3.6)])
+def test_the_faster_it_creeps_the_sooner_it_is_watched(rate: float, hours_max: float) -> None:
+    slope = Slope()
+    slope.lasts(13, 0.0, day_wave_deg=0.04)
+    one = next(one for one in slope.lasts(8, rate, 0.04) if one[1].key == "slope-1/tilt-day")
+    assert one[0] - 13 <= hours_max and one[1].level == WATCH
+
+
 def test_a_day_of_ten_kelvin_does_not_ring() -> None:
     slope = Slope()
     assert slope.lasts(60, 0.0, day_wave_deg=0.0043 * 10) == []
+
+
+def test_neither_does_a_hot_day_after_one_of_rain() -> None:
+    slope = Slope()
+    assert slope.lasts(24, 0.0) + slope.lasts(18, 0.0, day_wave_deg=0.055) == []
+
+
+def test_what_a_wave_shows_in_a_window_is_what_a_fit_finds() -> None:
+    for window_h in PRECAUTIONS_H:
+        hours = [(at - 200) / 400 * window_h for at in range(401)]
+        wave = [0.05 * math.sin(math.tau * hour / 24) for hour in hours]
+        fitted = linregress(hours, wave).slope
+        assert wave_deg_h(0.05, window_h) == pytest.approx(fitted, rel=0.02)
 
 
 def test_what_is_not_known_is_no_zero_and_shaking_is_no_tilt() -> None:
@@ -115,6 +139,21 @@ def test_a_restart_forgets_neither_tilt_nor_water() -> None:
     assert new.tilt.rate_deg_h(1) == pytest.approx(old.tilt.rate_deg_h(1), abs=1e-4)
     again.rule.tick(7 * S + 30 * HOUR_US, 0)
     assert new.rain.index_mm() is None  # thirty hours without the gauge
+
+
+def test_a_cut_wire_wins_over_a_precaution_and_stands_when_that_is_over() -> None:
+    modes, slope = Modes(0, False, (60, 60)), Slope()
+    slope.lasts(3, 0.0)
+    (precaution,) = [found for _, found in slope.lasts(4, 0.06)]
+    modes.judge(precaution, 0)
+    assert modes.mode == MODE_WATCH
+    for found in slope.rule.feed("slope-1", batch("wire", [0.001]), slope.minute * MINUTE_US):
+        modes.judge(found, 0)
+    assert modes.mode == MODE_DISASTER
+    modes.judge(replace(precaution, is_over=True, mode=MODE_NORMAL), 0)
+    for second in (0, 61, 122):
+        modes.tick(second * S)
+    assert modes.mode == MODE_DISASTER
 
 
 # Rain
