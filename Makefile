@@ -9,6 +9,9 @@ ARGS ?=
 
 SHELL := /bin/bash
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+JOBS ?= 2# tests side by side
+NO_TESTS := 5# pytest's exit code where ARGS chose none
 READY_TO_RUN := .venv/.ready-to-run
 READY_TO_TEST := .venv/.ready-to-test
 ASSETS := build/npm/.ready
@@ -25,7 +28,10 @@ demo: $(READY_TO_RUN) ## play a disaster on this machine: hub, platform, 12 devi
 	@$(BIN)/hinomi demo $(ARGS)
 
 test: $(READY_TO_TEST) $(ASSETS) debian-packages ## run every test (ARGS="-k name")
-	$(BIN)/python -m pytest $(ARGS)
+	@failed=0; \
+	$(PYTEST) -n $(JOBS) -m "not alone" $(ARGS) || [ $$? -eq $(NO_TESTS) ] || failed=1; \
+	$(PYTEST) -m alone $(ARGS) || [ $$? -eq $(NO_TESTS) ] || failed=1; \
+	exit $$failed
 
 lint: $(READY_TO_TEST) ## check format, style and types
 	$(BIN)/ruff format --check .

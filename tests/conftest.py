@@ -4,16 +4,25 @@ import asyncio
 import inspect
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+END_TO_END = Path(__file__).parent / "e2e"
 IN_CI = os.environ.get("CI") == "true"
 
 # No deadline: a busy machine is not a bug; pytest's own timeout ends what hangs. CI draws the
 # same examples each time, so that a failure there is the change's own; developers explore.
 settings.register_profile("hinomi", deadline=None, print_blob=True, derandomize=IN_CI)
 settings.load_profile("hinomi")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is end to end: `make test` runs the others side by side before it."""
+    for item in items:
+        if item.path.is_relative_to(END_TO_END):
+            item.add_marker("alone")
 
 
 @pytest.hookimpl(tryfirst=True)
