@@ -46,6 +46,9 @@ from protocols.vocabulary import (
 log = logging.getLogger(__name__)
 
 SAVE_US = 60_000_000
+# A rule that has spoken is saved at the next beat, and so often while it goes on speaking: what is
+# said must find its end, whenever the hub dies.
+SAVE_SPOKEN_US = 5_000_000
 MEMORY_KEY = "rule:"  # in meta, before the rule's name: its memory as JSON
 MODES_KEY = "modes"  # in meta: who asks for a mode, how long it is calm, as JSON
 BEGUN_KEY = "timetable"  # in meta: what of the time table has begun, as JSON
@@ -110,6 +113,8 @@ class Watch:
         self._started_us = self._clock.now_us()
         self._set_us: int | None = None
         self._save_due_us = self._started_us + SAVE_US
+        self._spoken_saved_us: dict[str, int] = {}
+        self._spoken: set[str] = set()  # rules that have said something since
         self._restore()
 
     def attend(self, ingest: Ingest) -> None:
@@ -180,6 +185,8 @@ class Watch:
             self.failures[rule.name] += 1
             log.exception("rule %s failed", rule.name)
             return
+        if findings:
+            self._spoken.add(rule.name)
         for finding in findings:
             self.find(finding)
 
@@ -326,6 +333,8 @@ class Watch:
         if now_us >= self._save_due_us:
             self._save_due_us = now_us + SAVE_US
             self.save()
+        elif self._spoken:
+            self._save_spoken(now_us)
 
     def _tick_modes(self, now_us: int) -> None:
         exercised = self.modes.exercised()
@@ -367,9 +376,21 @@ class Watch:
         """Keep what modes and rules must not forget; to be called at the end, too."""
         self._save_modes(self._clock.now_us())
         for rule in self.rules:
-            memory = rule.save(self._clock.now_us())
-            if memory:
-                self._store.save_meta(MEMORY_KEY + rule.name, json.dumps(memory))
+            self._save_rule(rule)
+        self._spoken.clear()
+
+    def _save_spoken(self, now_us: int) -> None:
+        for rule in self.rules:
+            due_us = self._spoken_saved_us.get(rule.name, -SAVE_SPOKEN_US) + SAVE_SPOKEN_US
+            if rule.name in self._spoken and now_us >= due_us:
+                self._spoken_saved_us[rule.name] = now_us
+                self._spoken.discard(rule.name)
+                self._save_rule(rule)
+
+    def _save_rule(self, rule: Rule) -> None:
+        memory = rule.save(self._clock.now_us())
+        if memory:
+            self._store.save_meta(MEMORY_KEY + rule.name, json.dumps(memory))
 
     def _restore(self) -> None:
         text = self._store.meta.get(MODES_KEY)

@@ -20,7 +20,7 @@ given.
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hub.rules.finding import EMERGENCY, INFO, WARNING, WATCH, Finding
@@ -171,8 +171,7 @@ class QuakeRule:
         quiet_us = QUIET_WINDOWS * self._window_us
         findings = []
         if self._is_on:
-            peaks_us = (at_us for at_us, _ in self._peaks.values())
-            last_us = max((*peaks_us, *self._onsets.values()), default=0)
+            last_us = self._last_us()
             if now_us - last_us <= quiet_us:
                 return []
             findings.append(self._finding(0, now_us, is_over=True))
@@ -180,26 +179,52 @@ class QuakeRule:
             self._peaks.clear()
             self._onsets.clear()
         for device, station in self._stations.items():
-            is_said = station.said >= 0 or bool(station.said_reason)
             is_all_here = station.newest_us >= self._until_us
-            if is_said and (is_all_here or now_us - station.measured_us > quiet_us):
+            if _is_said(station) and (is_all_here or now_us - station.measured_us > quiet_us):
                 findings.append(self._strength_finding(device, station, now_us, is_over=True))
                 station.said, station.said_long, station.said_reason = -1, 0, ""
                 station.strength = Strength()
         return findings
 
     def save(self, now_us: int) -> dict[str, Any]:
-        """Nothing: shaking does not outlast a restart."""
-        return {}
+        """Return what has been said and measured, so that a restart ends it; no waveform."""
+        last_us = max(self._last_us(), self._until_us if not self._is_on else -1)
+        said = {
+            device: [station.said, station.said_long, station.said_reason,
+                     asdict(station.strength)]
+            for device, station in self._stations.items()
+            if _is_said(station)
+        }  # fmt: skip
+        return {"is_on": self._is_on, "worst": self._worst, "age_us": now_us - last_us,
+                "said": said}  # fmt: skip
 
     def restore(self, saved: dict[str, Any], now_us: int) -> None:
-        """Nothing was saved."""
+        """Take it back: what shook when the hub died is over when nobody says that it shakes."""
+        if not saved:
+            return
+        last_us = now_us - max(0, int(saved["age_us"]))
+        self._is_on, self._worst = bool(saved["is_on"]), float(saved["worst"])
+        if self._is_on:
+            self._peaks[""] = (last_us, 0.0)  # nobody's: it votes for nothing, and keeps the time
+        else:
+            self._until_us = last_us
+        for device, (said, said_long, reason, strength) in saved["said"].items():
+            station = self._stations.get(device)
+            if station is not None:
+                station.said, station.said_long = int(said), int(said_long)
+                station.said_reason, station.strength = str(reason), Strength(**strength)
+                station.measured_us = now_us
 
     def strengths(self) -> dict[str, Strength]:
         """Return what each seismometer has measured of the quake that goes on."""
         return {device: station.strength for device, station in self._stations.items()}
 
     # That it is there
+
+    def _last_us(self) -> int:
+        """Return when somebody said last that it shakes."""
+        peaks_us = (at_us for at_us, _ in self._peaks.values())
+        return max((*peaks_us, *self._onsets.values()), default=0)
 
     def _vote(self, device: str, peak_m_s2: float, at_us: int) -> None:
         if peak_m_s2 >= self._peak_min:
@@ -223,7 +248,7 @@ class QuakeRule:
         recent = {
             device: peak
             for device, (when_us, peak) in self._peaks.items()
-            if abs(at_us - when_us) <= self._window_us
+            if device and abs(at_us - when_us) <= self._window_us
         }
         if len(recent) < self._devices_min:
             moved = {one for one, when_us in self._onsets.items()
@@ -409,6 +434,10 @@ class QuakeRule:
             self.name, device, level, mode, ja, en, is_over,
             kind="quake", place=device, values=values, at_us=at_us,
         )  # fmt: skip
+
+
+def _is_said(station: _Station) -> bool:
+    return station.said >= 0 or bool(station.said_reason)
 
 
 def _begin_record(station: _Station) -> None:

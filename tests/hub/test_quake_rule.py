@@ -1,5 +1,6 @@
 """The quake rule on waveforms: what it gives, what it refuses to give, and how soon."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -382,3 +383,23 @@ def test_peaks_of_bridges_are_wanted() -> None:
     one = QuakeRule(SETTINGS, [])
     assert one.wants("any", "bridge", LANE_ALERT)
     assert not one.wants("any", "bridge", LANE_WAVE) and not one.wants("any", "river", LANE_ALERT)
+
+
+# Restarts
+
+
+def test_a_hub_that_dies_while_it_shakes_ends_afterwards_what_it_said() -> None:
+    player = Player(rule())
+    player.play(waves(motion(32, 3.0, 2)))
+    measured = player.of_device()[-1].values["intensity"]
+    saved = json.loads(json.dumps(player.rule.save(33 * S)))
+    again = rule()
+    again.restore(saved, 5 * S)
+    assert again.tick(6 * S, 0) == [] and peak(again, "bridge-1", 6 * S, 2.0) == []
+    quiet_us = QUIET_WINDOWS * 3 * S
+    found = [one for second in range(7, 80) for one in again.tick(second * S, 0)]
+    assert [(one.key, one.is_over) for one in found] == [("quake", True), ("ground-1", True)]
+    assert found[1].values["intensity"] >= measured
+    anew = rule()
+    anew.restore(json.loads(json.dumps(again.save(80 * S))), 0)
+    assert anew.tick(quiet_us, 0) == [] and not anew.strengths()["ground-1"].value

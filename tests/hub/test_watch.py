@@ -8,7 +8,7 @@ from hub import config as configuration
 from hub.main import Hub
 from hub.modes import Change
 from hub.rules.finding import EMERGENCY, WARNING, Finding
-from hub.watch import SAVE_US
+from hub.watch import SAVE_SPOKEN_US, SAVE_US
 from protocols.batch import Batch
 from protocols.vocabulary import LANES, MODE_DISASTER, MODE_NORMAL, MODE_WATCH
 from tests.hub.hand_clock import HandClock
@@ -98,6 +98,34 @@ def test_what_rules_must_not_forget_is_there_after_a_restart(tmp_path: Path) -> 
 
     with_hub(tmp_path, first)
     assert with_hub(tmp_path, second) == '{"count": 3}'
+
+
+class Spoken(Broken):
+    """A rule that says something once."""
+
+    name = "spoken"
+
+    def tick(self, now_us: int, utc_us: int) -> list[Finding]:
+        if getattr(self, "has_spoken", False):
+            return []
+        self.has_spoken = True
+        return [finding(MODE_NORMAL)]
+
+
+def test_a_rule_that_has_spoken_is_saved_at_once_and_not_each_second(tmp_path: Path) -> None:
+    def act(hub: Hub) -> None:
+        rule, now_us = Spoken(), hub.clock.now_us()
+        hub.watch.rules.append(rule)
+        hub.watch.tick(now_us)
+        assert hub.store.meta["rule:spoken"] == '{"count": 3}'
+        hub.store.save_meta("rule:spoken", "")
+        rule.has_spoken = False
+        hub.watch.tick(now_us + 1_000_000)
+        assert hub.store.meta["rule:spoken"] == ""
+        hub.watch.tick(now_us + SAVE_SPOKEN_US)
+        assert hub.store.meta["rule:spoken"] == '{"count": 3}'
+
+    with_hub(tmp_path, act)
 
 
 class Town:
