@@ -62,29 +62,27 @@ async def lose_power(
     moments = random.Random(seed)
     with running(folder) as platform:
         target = await asyncio.to_thread(platform.wait_ready)
-        line = Line("127.0.0.1", target)
-        await line.start()
-        with running_hub(folder, to(line.port)) as hub:
-            hub.program = program or hub.program
-            devices = devices_of(hub)
-            async with streaming(*devices, interval_s=0.002, lanes=LANES):
-                await asyncio.sleep(0.2)
-                hub.end(signal.SIGKILL)
-                for number in range(cuts):
-                    if number % 2:
-                        line.restore()
-                    else:
-                        line.cut()
-                    await asyncio.to_thread(start_until_cut, hub, moments)
-                    tell(number / cuts)
-                line.restore()
-                hub.environment = {}
-                await asyncio.to_thread(hub.start)
-            made = sum(device.made for device in devices)
-            # The hub's own records count too: what was accepted is more than the devices made.
-            state = await asyncio.to_thread(hub.wait_delivered, 1)
-            assert state["evicted"] == 0
-        await line.close()
+        async with Line("127.0.0.1", target) as line:
+            with running_hub(folder, to(line.port)) as hub:
+                hub.program = program or hub.program
+                devices = devices_of(hub)
+                async with streaming(*devices, interval_s=0.002, lanes=LANES):
+                    await asyncio.sleep(0.2)
+                    hub.end(signal.SIGKILL)
+                    for number in range(cuts):
+                        if number % 2:
+                            line.restore()
+                        else:
+                            line.cut()
+                        await asyncio.to_thread(start_until_cut, hub, moments)
+                        tell(number / cuts)
+                    line.restore()
+                    hub.environment = {}
+                    await asyncio.to_thread(hub.start)
+                made = sum(device.made for device in devices)
+                # The hub's own records count too: what was accepted is more than the devices made.
+                state = await asyncio.to_thread(hub.wait_delivered, 1)
+                assert state["evicted"] == 0
         assert_all_arrived(platform.archive, devices)
         with Archive(platform.archive) as archive:
             names = {device.keys.device for device in devices}
