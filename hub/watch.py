@@ -18,10 +18,11 @@ from hub.config import Config
 from hub.ingest import Ingest
 from hub.live import Live
 from hub.modes import Change, ModeError, Modes, Request, Texts
+from hub.notices import DRILL_MARK, Notices, fitting
 from hub.orders import Orders
 from hub.policy import orders as policy_orders
 from hub.rules import AGE_US_MAX, Rule, make_rules
-from hub.rules.finding import EMERGENCY, INFO, LEVEL_NAMES, WARNING, Finding
+from hub.rules.finding import EMERGENCY, INFO, WARNING, Finding
 from hub.rules.kinds import KINDS
 from hub.rules.rule import PersonalRule, is_sampling
 from hub.rules.vitals import Vitals
@@ -31,11 +32,9 @@ from hub.timetable import Timetable
 from hub.timing import Timing
 from protocols.batch import Batch, decode_batch
 from protocols.errors import RemoteProtocolError
-from protocols.limits import TEXT_SIZE_MAX
 from protocols.vocabulary import (
     KIND_BATCH,
     KIND_MODE,
-    KIND_NOTICE,
     LANE_ALERT,
     LANES,
     MODE_DISASTER,
@@ -52,7 +51,6 @@ SAVE_SPOKEN_US = 5_000_000
 MEMORY_KEY = "rule:"  # in meta, before the rule's name: its memory as JSON
 MODES_KEY = "modes"  # in meta: who asks for a mode, how long it is calm, as JSON
 BEGUN_KEY = "timetable"  # in meta: what of the time table has begun, as JSON
-DRILL_MARK = ("【訓練】", "[DRILL] ")
 
 
 class Watch:
@@ -80,6 +78,7 @@ class Watch:
         self._sender = sender
         self._timing = timing
         self._live = live
+        self._notices = Notices(sender, live, config.secret)
         self._clock = clock
         self._ingest: Ingest | None = None
         settings = config.tables["mode"]
@@ -210,28 +209,13 @@ class Watch:
         change = self.modes.judge(finding, now_us, drill)
         if change is not None:
             self._changed(change, now_us)
-        level = INFO if finding.is_over else finding.level
-        kind = KINDS.get(finding.kind or finding.rule)
-        texts = (finding.text_ja, finding.text_en)
-        if kind is not None and kind.is_personal:
-            marks = DRILL_MARK if drill else ("", "")
-            texts = (f"{marks[0]}{kind.event_ja}: 庁舎で確認",
-                     f"{marks[1]}{kind.event_en}: see at the office")  # fmt: skip
-        self.notice(level, finding.rule, texts, drill)
+        self._notices.found(finding, drill, now_us)
         for callback in self.on_finding:
             callback(finding, drill)
 
     def notice(self, level: int, kind: str, texts: Texts, drill: bool = False) -> None:
         """Tell people and the platform. texts: Japanese, English. drill: it is of a drill."""
-        self._live.alert(LEVEL_NAMES[level], kind, texts, drill)
-        fields = {
-            "level": level,
-            "drill": drill,
-            "kind": kind,
-            "text_ja": _fitting(texts[0]),
-            "text_en": _fitting(texts[1]),
-        }
-        self._sender.record(KIND_NOTICE, LANE_ALERT, self._clock.now_us(), fields)
+        self._notices.say(level, kind, texts, now_us=self._clock.now_us(), drill=drill)
 
     # Mode
 
@@ -281,6 +265,7 @@ class Watch:
             texts = (f"{DRILL_MARK[0]}訓練終了", f"{DRILL_MARK[1]}end of the drill")
             over = Finding(one.rule, one.key, INFO, 0, *texts, is_over=True, kind=one.kind)
             self._say(over, True)
+        self._notices.end_drill(self._clock.now_us())
 
     def mode_since_us(self) -> int:
         """Return when the mode was set, on UTC; before this start, on UTC as it was then."""
@@ -305,8 +290,8 @@ class Watch:
         fields = {
             "mode": change.mode,
             "drill": change.drill,
-            "actor": _fitting(change.actor),
-            "reason": _fitting(change.reason),
+            "actor": fitting(change.actor),
+            "reason": fitting(change.reason),
         }
         self._sender.record(KIND_MODE, LANE_ALERT, now_us, fields)
         if self.orders is not None:
@@ -422,11 +407,6 @@ class Watch:
         if self.orders is not None:
             snapshot["unconfirmed"] = self.orders.unconfirmed()
         return snapshot
-
-
-def _fitting(text: str) -> str:
-    """Return as much of a text as a record takes: whoever says too much is heard all the same."""
-    return text.encode()[:TEXT_SIZE_MAX].decode(errors="ignore")
 
 
 def _marked(finding: Finding) -> Finding:

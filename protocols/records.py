@@ -24,6 +24,7 @@ from protocols.vocabulary import (
     KIND_MODE,
     KIND_NOTICE,
     KIND_SUMMARY,
+    NOTICE_ONCE,
     UTC_UNSYNCHRONISED,
 )
 
@@ -37,6 +38,7 @@ RANGES = {
     "mode": (0, 2),
     "level": (0, 3),
     "quality": (0, 2),
+    "state": (0, 3),
 }
 
 # kind -> the fields of its body and their sorts: a number of RANGES, "text", "bool" or
@@ -71,13 +73,17 @@ BODIES = {
         ("quality", "quality"),
     ),
     KIND_MODE: (("mode", "mode"), ("drill", "bool"), ("actor", "text"), ("reason", "text")),
-    # Something a person should know: level 0 info, 1 watch, 2 warning, 3 emergency.
+    # Something a person should know: level 0 info, 1 watch, 2 warning, 3 emergency. What lasts has
+    # a key, the same within one sender, kind and drill while it lasts, and a state, NOTICE_.. of
+    # the vocabulary; what is once so has neither.
     KIND_NOTICE: (
         ("level", "level"),
         ("drill", "bool"),
         ("kind", "text"),
         ("text_ja", "text"),
         ("text_en", "text"),
+        ("key", "text"),
+        ("state", "state"),
     ),
     # What is left of the readings of one channel in thinned frames, first <= index < next of that
     # device, boot and lane: columns packed as in a batch, one place for each minute of the
@@ -101,15 +107,21 @@ BODIES = {
     ),
 }
 
-# kind -> what stands for the fields at the end that an earlier version did not have.
-EARLIER = {KIND_CLOCK: [UTC_UNSYNCHRONISED]}
+# kind -> what stands for the fields at the end that an earlier version did not have, or that are
+# left out.
+EARLIER = {KIND_CLOCK: [UTC_UNSYNCHRONISED], KIND_NOTICE: ["", NOTICE_ONCE]}
 
 
 def encode_record(kind: int, head: tuple, fields: dict) -> bytes:
-    """Return the payload. head: (boot, index, lane, at_us); fields: all those of BODIES[kind]."""
+    """Return the payload. head: (boot, index, lane, at_us); fields: all those of BODIES[kind].
+
+    Those that EARLIER has something for may all be left out.
+    """
     check_head(head)
     boot, index, lane, at_us = head
     rows = BODIES[kind]
+    if len(fields) == len(rows) - len(EARLIER.get(kind, [])):
+        rows = rows[: len(fields)]
     if len(fields) != len(rows):
         raise LocalProtocolError(f"fields of kind {kind}")
     body = []

@@ -33,6 +33,13 @@ RECORD_NAMES = {
     KIND_SUMMARY: "summary",
 }
 
+# What a notice says of what lasts.
+NOTICE_ONCE = const(0)  # it is of nothing that lasts; no such byte is sent
+NOTICE_BEGIN = const(1)
+NOTICE_CHANGE = const(2)
+NOTICE_OVER = const(3)
+NOTICE_NAMES = ("once", "begin", "change", "over")
+
 # Why readings are known lost.
 GAP_FLASH_FULL = const(1)
 GAP_DISK_FULL = const(2)

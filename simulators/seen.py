@@ -1,15 +1,15 @@
 """What a hub said in a run of the real programs, as the platform has it: for simulators.judge.
 
 Notices and changes of mode are records of the hub, stamped with its monotonic clock, which is the
-machine's; `Moments` turns that into seconds of the scenario. A notice has no word for "over" and
-none for what it is an update of: each is an alarm of its own, and one that ends is of level info.
+machine's; `Moments` turns that into seconds of the scenario. A notice without a key is an alarm of
+its own.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterator
 
 from hub.clock import HostClock
-from protocols.vocabulary import KIND_MODE, KIND_NOTICE, MODE_NAMES
+from protocols.vocabulary import KIND_MODE, KIND_NOTICE, MODE_NAMES, NOTICE_OVER
 from simulators.archive import Archive
 from simulators.judge import MODE, Raised
 
@@ -47,7 +47,8 @@ def seen(archive: Archive, moments: Moments, devices: list[str]) -> Iterator[Rai
             place=place,
             level=fields["level"],
             text=text,
-            episode=str(number),
+            episode=f"{fields['kind']} {fields['key']}" if fields["key"] else str(number),
+            is_over=fields["state"] == NOTICE_OVER,
             drill=fields["drill"],
         )
     for _, at_us, fields in archive.timed_records(KIND_MODE):

@@ -37,6 +37,7 @@ from protocols.vocabulary import (
     LANE_WAVE,
     MODE_DISASTER,
     MODE_NORMAL,
+    NOTICE_BEGIN,
     POLICY_FIELDS,
     RESULT_DONE,
     RESULT_DRILL,
@@ -141,6 +142,19 @@ RECORDS: list[tuple[int, tuple[int, int, int, int], Entry]] = [
             "kind": "river level",
             "text_ja": "水位が上がっています",
             "text_en": "The river is rising",
+            "key": "river-1",
+            "state": NOTICE_BEGIN,
+        },
+    ),
+    (
+        KIND_NOTICE,
+        (4, 6, LANE_STATE, 4500),
+        {
+            "level": 0,
+            "drill": False,
+            "kind": "safe mode",
+            "text_ja": "セーフモード",
+            "text_en": "safe mode",
         },
     ),
     (

@@ -11,7 +11,7 @@ EXAMPLES: "dict[int, tuple[object, ...]]" = {
     KIND_GAP: ("bridge-01", 3, 5, 9, 3, 1, "acc.x", 10, 20),
     KIND_CLOCK: ("bridge-01", 3, 7_000_000_000, 1_767_225_600_000_000, 850, -12345, 2),
     KIND_MODE: (2, True, "hub", "quake"),
-    KIND_NOTICE: (3, False, "river", "水位が上がっています", "The river is rising"),
+    KIND_NOTICE: (3, False, "river", "水位が上がっています", "The river is rising", "river-1", 1),
     KIND_SUMMARY: ("bridge-01", 3, 5, 9, 3, "acc.x", "m/s2", -9, 38245) + (b"\x02",) * 5,
 }
 # sort -> values that do not fit it.
@@ -24,6 +24,7 @@ WRONG: "dict[str, tuple[object, ...]]" = {
     "mode": (-1, 3, False),
     "level": (-1, 4),
     "quality": (-1, 3, True),
+    "state": (-1, 4, True),
     "text": ("x" * 1025, "あ" * 342, b"", None, 1),
     "bool": (0, 1, None, "true"),
     "bytes": (b"", bytes(3993), "x", None, 1),
@@ -53,6 +54,17 @@ def test_what_was_encoded_decodes_to_the_same() -> None:
 def test_a_clock_of_an_earlier_version_is_unsynchronised() -> None:
     fields = decode_record(raw(KIND_CLOCK, EXAMPLES[KIND_CLOCK][:-1]))[5]
     assert fields["quality"] == 1 and fields["rate_ppb"] == -12345
+
+
+def test_a_notice_of_what_is_once_so_has_no_key_and_no_state() -> None:
+    short = EXAMPLES[KIND_NOTICE][:-2]
+    fields = {row[0]: value for row, value in zip(BODIES[KIND_NOTICE], short)}  # noqa: B905
+    payload = encode_record(KIND_NOTICE, HEAD, fields)
+    assert payload == raw(KIND_NOTICE, short)
+    decoded = decode_record(payload)[5]
+    assert decoded["key"] == "" and decoded["state"] == 0
+    fields["key"] = "river-1"
+    assert is_our_fault(encode_record, KIND_NOTICE, HEAD, fields)
 
 
 def test_there_is_an_example_of_each_kind_and_sort() -> None:
