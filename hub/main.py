@@ -32,7 +32,7 @@ from hub.relay.mqtt import MqttUplink
 from hub.report.handlers import handlers as report_handlers
 from hub.report.inspections import Inspections
 from hub.rollout import Limits
-from hub.room import Room, needed_by, watermarks
+from hub.room import Needs, Room, watermarks
 from hub.rules.bridge import BridgeRule
 from hub.rules.finding import INFO, WARNING
 from hub.rules.watch_over import WatchOverRule
@@ -90,7 +90,7 @@ class Hub:
         verifier = Verifier({**secrets, config.id: config.secret})
         required = [one.queue for one in self.uplinks if one.is_required]
         self.room = Room(
-            self.store, self.sender, needed_by(required, self.store), clock=self.clock, marks=marks
+            self.store, self.sender, Needs(required, self.store), clock=self.clock, marks=marks
         )
         self.salvage = Salvage(self.store, verifier, self._needed_from)
         self.alerts = Alerts(config, self.clock, self.timing.time)
