@@ -5,7 +5,8 @@ told. Nothing is changed here: the writer takes the chunks out in the transactio
 hub's records about them come in (hub.room).
 
 Chunks are looked at from the oldest on. Below a lane's mark only such frames are left as that step
-keeps, so nothing is read twice.
+keeps, so nothing is read twice; and what was on its way to an uplink when the mark passed, at most
+what lines carry at a time. Where it did not arrive it goes with the last step.
 """
 
 import sqlite3
@@ -71,6 +72,7 @@ class Search:
     """What to look for. steps: the first that finds something is taken.
 
     needed: lane -> flat pairs of the sequence numbers that an uplink still has to deliver.
+    free: those of them that may go undelivered; hurry: how much of needed that is (hub.room).
     following: lane -> below which all is committed. marks: (step, lane) -> where to go on.
     size: bytes of frames of one piece. thin_size: of one that is thinned, which takes longer;
     is_late(): asked meanwhile whether there is no time for that. old: lane -> below it frames of
@@ -79,6 +81,8 @@ class Search:
 
     steps: tuple[Step, ...]
     needed: list[list[int]]
+    free: list[list[int]]
+    hurry: int
     following: list[int]
     marks: dict[str, int]
     size: int
@@ -141,14 +145,14 @@ def _expired(db: sqlite3.Connection, wanted: Search, lane: int) -> Find | None:
     mark = wanted.marks.get(mark_key(EXPIRE, lane), 0)
     if mark >= high:
         return None
-    piece = _Piece(EXPIRE, lane, [], wanted.personal)
+    piece = _Piece(EXPIRE, lane, wanted)
     for first, count, _ in _rows(db, lane, mark, high):
         if first + count > high:
             break
         piece.take(first, _frames(db, lane, first, count))
         if piece.size >= wanted.size:
             break
-    return piece.find() if piece.size else None
+    return piece.find(high) if piece.size else None
 
 
 def _delivered(db: sqlite3.Connection, wanted: Search, step: Step, lane: int) -> Find | None:
@@ -169,13 +173,13 @@ def _delivered(db: sqlite3.Connection, wanted: Search, step: Step, lane: int) ->
 
 
 def _undelivered(db: sqlite3.Connection, wanted: Search, step: Step, lane: int) -> Find | None:
-    needed = wanted.needed[lane]
+    free = wanted.free[lane]
     mark = wanted.marks.get(mark_key(step, lane), 0) if step.takes is not None else 0
-    for low, high in zip(needed[::2], needed[1::2], strict=True):
+    for low, high in zip(free[::2], free[1::2], strict=True):
         if max(low, mark) >= high:
             continue
         start = _start(db, lane, max(low, mark))
-        piece = _Piece(step, lane, needed)
+        piece = _Piece(step, lane, wanted)
         for first, count, _ in _rows(db, lane, start, high):
             piece.take(first, _frames(db, lane, first, count))
             if piece.size >= (wanted.thin_size if step is THIN else wanted.size):
@@ -183,20 +187,19 @@ def _undelivered(db: sqlite3.Connection, wanted: Search, step: Step, lane: int) 
             if step is THIN and piece.size >= wanted.size and wanted.is_late():
                 break
         if piece.size:
-            return piece.find()
+            return piece.find(high)
     return None
 
 
 class _Piece:
     """Chunks of one lane, taken apart frame by frame."""
 
-    def __init__(
-        self, step: Step, lane: int, needed: list[int], personal: frozenset[str] = frozenset()
-    ) -> None:
-        self._personal = personal
+    def __init__(self, step: Step, lane: int, wanted: Search) -> None:
+        self._personal = wanted.personal
         self._step = step
         self._lane = lane
-        self._needed = needed
+        self._needed = wanted.needed[lane]
+        self._free = wanted.free[lane]
         self._senders: dict[bytes, str] = {}
         self._starts: list[int] = []
         self._kept: list[Chunk] = []
@@ -211,9 +214,11 @@ class _Piece:
     def take(self, first: int, frames: list[bytes]) -> None:
         """Take the next chunk."""
         needed = within(self._needed, first, first + len(frames))
+        free = within(self._free, first, first + len(frames))
         kept: list[Chunk] = []
         for sequence, frame in enumerate(frames, first):
-            if not self._goes(sequence, frame, _is_in(needed, sequence)):
+            waits = (_is_in(needed, sequence), _is_in(free, sequence))
+            if not self._goes(sequence, frame, *waits):
                 pieces = [PREFIXES[len(frame)], frame]
                 if kept and kept[-1][0] + kept[-1][1] == sequence:
                     begin, count, blob = kept[-1]
@@ -229,12 +234,13 @@ class _Piece:
             self._starts.append(first)
             self._kept += kept
 
-    def _goes(self, sequence: int, frame: bytes, is_needed: bool) -> bool:
+    def _goes(self, sequence: int, frame: bytes, is_needed: bool, is_free: bool) -> bool:
         """Tell whether a frame goes, and note who must be told."""
         sender, index, payload = _opened(sequence, frame, self._senders)
         if self._step is EXPIRE:
             return sender[0] in self._personal or _is_closed(payload)
-        goes = not is_needed or (self._is_taken(payload) and self._is_thinned(sender[0], payload))
+        may_go = is_free and self._is_taken(payload)
+        goes = not is_needed or (may_go and self._is_thinned(sender[0], payload))
         noted = self._gaps if is_needed and goes else self._spared
         noted.setdefault(sender, Ranges()).add(index)
         return goes
@@ -257,12 +263,18 @@ class _Piece:
         self._thinner.add(device, batch)
         return True
 
-    def find(self) -> Find:
-        """Return all of it."""
+    def find(self, high: int) -> Find:
+        """Return all of it. high: up to where it was looked for."""
         removal = Removal(self._lane, self._starts, self._kept, self._runs, self._step.counter)
         summaries = self._thinner.summaries() if self._thinner is not None else []
         return Find(
-            self._step, removal, self._gone, self._mark, self._gaps, self._spared, summaries
+            self._step,
+            removal,
+            self._gone,
+            min(self._mark, high),
+            self._gaps,
+            self._spared,
+            summaries,
         )
 
 

@@ -13,8 +13,12 @@ What is above the last mark is the reserve of lane 0 and of the hub's own record
 where the store is full of it. Beyond the whole size links wait while room is made.
 
 Everything that leaves undelivered is named by gap records and rows of the ledger, in the same
-transaction. A search for it runs on a thread of its own; when it ends, the loop looks whether it
-still holds (an uplink may have got some of it), seals the records and hands all to the writer.
+transaction. What is on its way to a platform is left alone, for it is delivered in a moment: below
+the mark `delete` whatever a line that is up has no backlog of, above it what was handed to the
+line, and that too where nothing else is left to evict.
+
+A search runs on a thread of its own; when it ends, the loop looks whether it still holds (an
+uplink may have got some of it), seals the records and hands all to the writer.
 """
 
 import asyncio
@@ -45,7 +49,7 @@ from hub.forecast import Forecast, LaneSizes
 from hub.group import Removal
 from hub.ledger import gap
 from hub.relay.queue import RelayQueue
-from hub.seen import within
+from hub.seen import within, without
 from hub.sender import HubSender
 from hub.store import Group, Store
 from protocols.ranges import Ranges
@@ -56,6 +60,7 @@ log = logging.getLogger(__name__)
 PIECE_SIZE_MIN = 16 * 1024
 PIECE_SIZE_MAX = 8 * 1024 * 1024
 RETRY_US = 100_000  # after a search that found nothing
+CALM, BUSY, PRESSED = 0, 1, 2  # how much may go undelivered of what is on its way
 
 
 @dataclass(frozen=True)
@@ -78,39 +83,49 @@ def watermarks(values: dict[str, Any]) -> Watermarks:
     return Watermarks(values["size_max_mib"] << 20, *percents)
 
 
-def needed_by(queues: Sequence[RelayQueue], store: Store) -> Callable[[int], Ranges]:
-    """Return what tells of a lane which frames any of these has still to deliver."""
+class Needs:
+    """What the uplinks that frames are kept for have still to deliver. Below store.following."""
 
-    def needed(lane: int) -> Ranges:
+    def __init__(self, queues: Sequence[RelayQueue], store: Store) -> None:
+        self._queues = queues
+        self._store = store
+
+    def needed(self, lane: int) -> Ranges:
+        """Return the sequence numbers of a lane that any of them needs."""
         ranges = Ranges()
-        for queue in queues:
-            flat = queue.needed(lane, store.following[lane])
+        for queue in self._queues:
+            flat = queue.needed(lane, self._store.following[lane])
             for first, following in zip(flat[::2], flat[1::2], strict=True):
                 ranges.add_range(first, following)
         return ranges
 
-    return needed
+    def free(self, lane: int, hurry: int) -> list[int]:
+        """Return as flat pairs what of it may go undelivered. hurry: CALM, BUSY or PRESSED."""
+        needed, away = self.needed(lane).flat, Ranges()
+        if hurry == PRESSED:
+            return needed
+        following = self._store.following[lane]
+        for queue in self._queues:
+            for one in queue.on_its_way(lane, following, with_live=hurry == CALM):
+                away.add_range(*one)
+        return without(needed, away.flat)
 
 
 class Room:
-    """Keeps a store within its marks. All of it is called on the event loop's thread.
-
-    needed(lane): the sequence numbers below store.following[lane] that some uplink has still to
-    deliver, of those that frames are kept for.
-    """
+    """Keeps a store within its marks. All of it is called on the event loop's thread."""
 
     def __init__(
         self,
         store: Store,
         sender: HubSender,
-        needed: Callable[[int], Ranges],
+        needs: Needs,
         *,
         clock: Clock,
         marks: Watermarks,
     ) -> None:
         self._store = store
         self._sender = sender
-        self._needed = needed
+        self._needs = needs
         self._clock = clock
         self.marks = marks
         self._disk_size_max = store.disk.size_max()
@@ -120,6 +135,7 @@ class Room:
         self._removal: Removal | None = None  # not yet committed
         self._is_marking = False  # what the search under way finds may move a mark
         self._is_exhausted = False
+        self._is_pressed = False  # but for what is on its way there is nothing left to evict
         self._retry_us = 0
         self._above: set[int] = set()
         # lane -> below it what concerns these devices may be kept no longer, where delivered.
@@ -157,7 +173,7 @@ class Room:
         steps = () if self._is_stopped() else self._steps()
         now_us = self._clock.now_us()
         if not steps:
-            self._is_exhausted = False
+            self._is_exhausted = self._is_pressed = False
         if steps and now_us >= self._retry_us:
             self._begin(steps)
         self._bound()
@@ -191,6 +207,12 @@ class Room:
         marks = self._bounds()
         return self._store.used > (marks.size_max + marks.of(marks.evict)) // 2
 
+    def _hurry(self) -> int:
+        marks = self._bounds()
+        if self._is_pressed and marks.evict in self._above:
+            return PRESSED
+        return BUSY if marks.delete in self._above else CALM
+
     def _bounds(self) -> Watermarks:
         """Return the marks as the disk has room for them."""
         if self._disk_size_max >= self.marks.size_max:
@@ -202,11 +224,13 @@ class Room:
 
     def _begin(self, steps: tuple[Step, ...]) -> None:
         store = self._store
-        size = self._piece_size()
+        size, hurry = self._piece_size(), self._hurry()
         self._is_marking = not store.is_salvaging
         wanted = Search(
             steps,
-            [self._needed(lane).flat for lane in LANES],
+            [self._needs.needed(lane).flat for lane in LANES],
+            [self._needs.free(lane, hurry) for lane in LANES],
+            hurry,
             list(store.following),
             # What a salvage brings over comes below any mark.
             {}
@@ -233,8 +257,13 @@ class Room:
         found = None if error is not None else done.result()
         if EXPIRE in wanted.steps and (found is None or found.step is not EXPIRE):
             self._expired = list(wanted.old)
+        was_last = EVICT_RECORDS in wanted.steps
+        self._is_pressed = was_last and (found is None or self._is_pressed)
         if found is None:
-            self._is_exhausted = EVICT_RECORDS in wanted.steps
+            self._is_exhausted = was_last and wanted.hurry == PRESSED
+            if was_last and wanted.hurry < PRESSED:
+                self._consider()
+                return
             self._retry_us = self._clock.now_us() + RETRY_US
             self._bound()
             return
@@ -246,13 +275,15 @@ class Room:
             self._consider()
 
     def _holds(self, found: Find, wanted: Search) -> bool:
-        """Tell whether what is needed of it is still what was needed when the search began."""
-        removal = found.removal
+        """Tell whether what is needed of it, and what is free, is what it was at the beginning."""
+        removal, lane = found.removal, found.removal.lane
         if not removal.runs:
             return True
         span = (removal.runs[0][0], removal.runs[-1][1])
-        now = within(self._needed(removal.lane).flat, *span)
-        return now == within(wanted.needed[removal.lane], *span)
+        needed = within(self._needs.needed(lane).flat, *span)
+        free = within(self._needs.free(lane, wanted.hurry), *span)
+        is_free = found.step.reason is None or free == within(wanted.free[lane], *span)
+        return is_free and needed == within(wanted.needed[lane], *span)
 
     def _take_out(self, found: Find) -> None:
         """Give the writer chunks, records, ledger and mark in one group."""
@@ -288,7 +319,7 @@ class Room:
 
     def _waiting(self) -> int:
         """Return about how many bytes of pages wait for an uplink."""
-        sizes = [self._sizes[lane].between(self._needed(lane).flat) for lane in LANES]
+        sizes = [self._sizes[lane].between(self._needs.needed(lane).flat) for lane in LANES]
         stored = sum(self._store.bytes)
         # Chunks do not fill their pages.
         return sum(sizes) * max(self._store.used, stored) // stored if stored else 0

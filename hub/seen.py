@@ -34,6 +34,16 @@ def within(flat: list[int], low: int, high: int) -> list[int]:
     return [low] * (at & 1) + flat[at:end] + [high] * (end & 1)
 
 
+def without(flat: list[int], gone: list[int]) -> list[int]:
+    """Return flat pairs less what is in the others."""
+    left: list[int] = []
+    low = 0
+    for first, following in zip(gone[::2], gone[1::2], strict=True):
+        left += within(flat, low, first)
+        low = following
+    return left + within(flat, low, flat[-1] if flat else 0)
+
+
 def pack_block(ranges: Ranges, block: int) -> bytes:
     """Return one block of the set, packed."""
     low = block << BLOCK_SHIFT

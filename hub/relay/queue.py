@@ -237,6 +237,16 @@ class RelayQueue:
         state = self._lanes[lane]
         return state.backlog + ([state.live, following] if state.live < following else [])
 
+    def on_its_way(self, lane: int, following: int, *, with_live: bool) -> list[Range]:
+        """Return what was handed out; with_live: and all of a line that is up that is no backlog.
+
+        In no order, and it may overlap.
+        """
+        found = [(one.first, one.following) for one in self.in_flight if one.lane == lane]
+        if with_live and self.line_is_up:
+            found.append((self._lanes[lane].live, following))
+        return found
+
     def rows(self) -> list[Row]:
         """Return one row for each lane, to save: as if the line went down now."""
         gone = [(item.lane, *part) for item in self.in_flight for part in item.evicted]

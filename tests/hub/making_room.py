@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hub.clock import HostClock
-from hub.relay.queue import RelayQueue
-from hub.room import Room, Watermarks
+from hub.relay.queue import Item, RelayQueue
+from hub.room import Needs, Room, Watermarks
 from hub.sender import HubSender
 from hub.store import Store
 from protocols.batch import Series, encode_batch, read_record_head
@@ -71,17 +71,10 @@ class Town:
         for at, queue in enumerate(self.queues):
             self.store.follow(str(at), queue)
         self.clock = HandClock()
-        self.room = Room(self.store, self.sender, self.needed, clock=self.clock, marks=marks)
+        self.needs = Needs(self.queues, self.store)
+        self.room = Room(self.store, self.sender, self.needs, clock=self.clock, marks=marks)
         self.arrived: list[dict[Identity, bytes]] = [{} for _ in range(uplinks)]
         self.accepted: Counter[int] = Counter()
-
-    def needed(self, lane: int) -> Ranges:
-        ranges = Ranges()
-        for queue in self.queues:
-            flat = queue.needed(lane, self.store.following[lane])
-            for first, following in zip(flat[::2], flat[1::2], strict=True):
-                ranges.add_range(first, following)
-        return ranges
 
     async def add(self, frames: list[tuple[int, bytes]]) -> None:
         """Take (lane, frame) in, in one commit, and let room be made."""
@@ -118,6 +111,18 @@ class Town:
         await store.wait_idle()
         return count
 
+    def hand_out(self, uplink: int, limit: int = 10**9) -> Item | None:
+        """Send what is next for an uplink; nobody answers yet. Its line is up from now."""
+        queue = self.queues[uplink]
+        if not queue.line_is_up:
+            queue.line_up(self.store.following)
+        live = queue.next_live(self.store.following)
+        wanted = live or queue.next_backlog()
+        if wanted is None:
+            return None
+        lane, first, following = wanted
+        return queue.take(lane, first, min(following, first + limit), live is None)
+
     def records(self, uplink: int, kind: int) -> list[dict[str, Any]]:
         """Return the fields of the records of a kind that arrived, oldest first."""
         found = [identity_of(frame) for frame in self.arrived[uplink].values()]
@@ -147,11 +152,15 @@ class Town:
             assert waiting == counts["live"] + counts["backlog"]
         rows = store._read_db.execute("SELECT id, count FROM chunk ORDER BY id").fetchall()
         for lane in LANES:
+            # What left while it was on its way is settled when its way ends.
             held = Ranges()
+            for item in [one for queue in self.queues for one in queue.in_flight]:
+                for part in item.evicted if item.lane == lane else []:
+                    held.add_range(*part)
             for number, count in rows:
                 if number >> 48 == lane:
                     held.add_range(number & (1 << 48) - 1, (number & (1 << 48) - 1) + count)
-            for first, following in self.needed(lane).pairs():
+            for first, following in self.needs.needed(lane).pairs():
                 missing = [one for one in held.missing(following) if one[1] > first]
                 assert missing == [], "something that is needed is not there"
 

@@ -85,6 +85,62 @@ async def test_undelivered_waveforms_are_thinned_and_named(tmp_path: Path) -> No
         check_summaries(frames, gaps, summaries)
 
 
+async def test_below_the_second_mark_what_a_line_will_take_soon_is_not_thinned(
+    tmp_path: Path,
+) -> None:
+    async with town(tmp_path) as one:
+        one.queues[0].line_up(one.store.following)
+        index = 0
+        while one.store.used <= one.room.marks.of(76):
+            await one.add(batches("bridge-1", index, 50))
+            index += 50
+        assert one.store.counters["thinned"] == 0
+        one.queues[0].line_down()
+        await one.settle()
+        assert one.store.counters["thinned"] > 0 and one.store.used <= one.room.marks.of(70)
+        one.check()
+
+
+async def test_what_is_on_its_way_stays_while_anything_else_can_go(tmp_path: Path) -> None:
+    async with town(tmp_path) as one:
+        await one.add(batches("bridge-1", 0, 200))
+        item = one.hand_out(0, 100)
+        assert item is not None
+        for at in range(200, 2000, 200):  # live: it is thinned from the second mark on
+            await one.add(batches("bridge-1", at, 200))
+            assert one.store.used <= one.room.marks.of(85)
+        assert one.store.counters["thinned"] > 100
+        for at in range(0, 2000, 200):  # of these only what waits can make room
+            await one.add(batches("bridge-2", at, 200, LANE_STATE))
+        assert one.store.counters["evicted"] > 50
+        assert item.evicted == [] and len(one.arrived[0]) == 0
+        on_its_way = {("bridge-1", 1, index) for index in range(100)}
+        assert on_its_way <= one.stored().keys()
+        one.queues[0].line_down()
+        one.check()
+        await one.deliver(0)
+        assert on_its_way <= one.arrived[0].keys()
+        assert_named_or_there(one, 0, batches("bridge-1", 0, 2000))
+
+
+async def test_where_nothing_else_is_left_what_is_on_its_way_goes_and_is_named(
+    tmp_path: Path,
+) -> None:
+    async with town(tmp_path) as one:
+        await one.add(batches("bridge-1", 0, 600))
+        item = one.hand_out(0)
+        assert item is not None
+        index = 600
+        while not item.evicted and one.store.refused_from == len(LANES):
+            await one.add(batches("bridge-1", index, 100, LANE_ALERT))
+            index += 100
+        assert index > 1000 and item.evicted
+        one.queues[0].line_down()
+        one.check()
+        await one.deliver(0)
+        assert_named_or_there(one, 0, batches("bridge-1", 0, 600))
+
+
 def assert_named_or_there(one: Town, uplink: int, frames: list[tuple[int, bytes]]) -> None:
     """Check that each frame has arrived or is named by a gap that arrived, and never both."""
     named = {

@@ -110,6 +110,12 @@ class RoomMachine(RuleBasedStateMachine):
         self.commit()
         self.await_(self.town.deliver(uplink, limit=limit))
 
+    @rule(uplink=st.integers(0, UPLINKS - 1), limit=st.sampled_from((1, 20, 200)))
+    def hand_out(self, uplink: int, limit: int) -> None:
+        """Frames are on their way until the next delivery, or the end."""
+        self.commit()
+        self.town.hand_out(uplink, limit)
+
     @rule()
     def power_cut(self) -> None:
         """What is on the disk now is what is left."""
