@@ -40,6 +40,7 @@ _BEAT_MARGIN_US = const(5_000_000)
 # It may have to wait for a gap between the samples; a piece or a check of the image takes seconds.
 _UPDATE_US_MAX = const(900_000_000)
 _NEVER_US = const(1 << 62)
+_WAY_TO_HUB = ("device", "secret", "profile", "hub", "wifi")
 
 
 class Agent:
@@ -65,12 +66,16 @@ class Agent:
         stopped = self.flashlog.kept(KEY_STOPPED) or b""
         self._ended_well = int.from_bytes(stopped, "big") == self.boot - 1
         self.survival = Survival(self.flashlog, str(board.reset_cause), self._ended_well)
-        try:
-            self._build(board, safe_table(table) if self.survival.is_safe else table, slot)
-        except Exception as error:
-            # Whatever it is, the next boot's hello shall say so.
-            self._note_crash(last_lines(error))
-            raise
+        tables = safe_tables(table) if self.survival.is_safe else [table]
+        for number in range(len(tables)):
+            try:
+                self._build(board, tables[number], slot)
+                break
+            except Exception as error:
+                if number == len(tables) - 1:
+                    # Whatever it is, the next boot's hello shall say so.
+                    self._note_crash(last_lines(error))
+                    raise
 
     def _build(self, board: "Any", table: "dict[str, Any]", slot: "int | None") -> None:
         config = Config(table)
@@ -94,7 +99,7 @@ class Agent:
         self._next_us = 0  # when a sensor is due
         self.update = self._make_update(slot)
         self._beats = Beats()
-        self.supervisor = Supervisor(board, self.log, self._beats, self._note_crash)
+        self.supervisor = Supervisor(board, self.log, self._beats, self._crashed)
         self.uplink = Uplink(
             board,
             TcpLink(board, config.host, config.port),
@@ -125,7 +130,7 @@ class Agent:
         """Work until stop(); or for ever."""
         supervisor = self.supervisor
         tasks = [
-            asyncio.create_task(supervisor.keep_running("sampler", self._sample)),
+            asyncio.create_task(supervisor.keep_running("sampler", self._sample, is_vital=True)),
             asyncio.create_task(supervisor.keep_running("uplink", self.uplink.run)),
             asyncio.create_task(supervisor.keep_running("update", self.update.run)),
             asyncio.create_task(supervisor.feed_watchdog()),
@@ -152,6 +157,7 @@ class Agent:
             "drill": self.operation.drill,
             "safe_mode": self.survival.is_safe,
             "restarts": self.supervisor.restarts_count,
+            "unnoted": self.survival.failed_count,
             "flash": self.flashlog.statistics(),
             "sensors": self.sampler.statistics(),
             "uplink": self.uplink.statistics(),
@@ -233,6 +239,11 @@ class Agent:
             return ""
         return "slot %d%s" % (self._slot, ", on trial" if self.update.is_on_trial else "")
 
+    def _crashed(self, text: str) -> None:
+        self._note_crash(text)
+        # Who switches them off in time may be the one that dies again and again.
+        self.outputs.run_due(self._now_us())
+
     def _note_crash(self, text: str) -> None:
         self.survival.note_crash(self.boot, text)
 
@@ -259,12 +270,20 @@ class Agent:
         return now_us
 
 
-def safe_table(table: "dict[str, Any]") -> "dict[str, Any]":
-    """Return config.json without its sensors, and without what says anything of them."""
-    bare = dict(table)
-    bare["sensors"] = []
-    bare["policy"] = {"normal": {}}
-    return bare
+def safe_tables(table: "dict[str, Any]") -> "list[dict[str, Any]]":
+    """Return what safe mode goes by, the best first; the next where that is wrong, too.
+
+    config.json without its sensors and what says anything of them; then no more of it than the way
+    to the hub, with the key of its updates and at last without.
+    """
+    bare: dict[str, Any] = {"sensors": [], "policy": {"normal": {}}}
+    whole = dict(table)
+    whole.update(bare)
+    tables = [whole]
+    for keys in ((*_WAY_TO_HUB, "update_key", "board"), _WAY_TO_HUB):
+        tables.append({key: table[key] for key in keys if key in table})
+        tables[-1].update(bare)
+    return tables
 
 
 def check_drivers(board: "Any", config: Config) -> None:

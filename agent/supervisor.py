@@ -2,7 +2,8 @@
 
 A task that crashes is started again, and counted; what it died of is kept (agent/survival.py). The
 watchdog is fed only while every task keeps its promises: before it waits, a task says by when it
-will be back.
+will be back. Where a task dies again and again without which a boot is worth nothing, the watchdog
+is left to bite: another boot may help, and if none does they end in safe mode, which the hub sees.
 """
 
 import asyncio
@@ -22,6 +23,8 @@ RESTART_MS = const(1000)
 FEED_MS = const(1000)
 RESTART_GRACE_US = const(10_000_000)
 CANCEL_AGAIN_MS = const(20)
+DEATHS_MAX = 60  # in a row, none after a life of LIVED_US
+LIVED_US = const(60_000_000)
 
 
 async def end_tasks(tasks: "list[Any]") -> None:
@@ -73,12 +76,18 @@ class Supervisor:
         self._log = log
         self._beats = beats
         self.restarts_count = 0
+        self._is_hopeless = False
         self._on_crash = on_crash if on_crash is not None else log.error
         self._late: list[str] = []
 
-    async def keep_running(self, name: str, job: "Any") -> None:
-        """Await job() until it returns; start it again when it raises."""
+    async def keep_running(self, name: str, job: "Any", is_vital: bool = False) -> None:
+        """Await job() until it returns; start it again when it raises.
+
+        is_vital: after DEATHS_MAX in a row the watchdog is fed no more.
+        """
+        deaths_count = 0
         while True:
+            began_us = self._board.clock.now_us()
             try:
                 await job()
                 self._beats.forget(name)
@@ -89,8 +98,12 @@ class Supervisor:
                 self.restarts_count += 1
                 self._log.error("%s: %s: %s" % (name, type(error).__name__, error))
                 self._on_crash(name + ": " + last_lines(error))
-            grace_us = RESTART_MS * 1000 + RESTART_GRACE_US
-            self._beats.expect(name, self._board.clock.now_us() + grace_us)
+            now_us = self._board.clock.now_us()
+            deaths_count = 1 if now_us - began_us >= LIVED_US else deaths_count + 1
+            if is_vital and deaths_count == DEATHS_MAX:
+                self._log.error(name + " dies again and again: left to the watchdog")
+                self._is_hopeless = True
+            self._beats.expect(name, now_us + RESTART_MS * 1000 + RESTART_GRACE_US)
             await sleep_ms(RESTART_MS)
 
     async def feed_watchdog(self) -> None:
@@ -98,7 +111,7 @@ class Supervisor:
         watchdog = self._board.watchdog()
         while watchdog is not None:
             late = self._beats.late(self._board.clock.now_us())
-            if not late:
+            if not late and not self._is_hopeless:
                 watchdog.feed()
             elif late != self._late:
                 self._log.error("no beat of " + ", ".join(late))

@@ -10,7 +10,8 @@ hub's command, or by itself after SAFE_US: then the sensors get another chance.
 The supported ports show a brown-out as any other loss of power. So boots that are cut short by the
 supply are counted too; they are no reason to stop measuring, but to be told.
 
-All of it is in the flash log's kept values, for RAM does not outlive a hang.
+All of it is in the flash log's kept values, for RAM does not outlive a hang. Where the flash does
+not take it, that is counted, and this boot goes on: what only tells of faults must not be one.
 """
 
 import io
@@ -40,6 +41,7 @@ class Survival:
 
     def __init__(self, flashlog: "FlashLog", reset_cause: str, ended_well: bool) -> None:
         self._flashlog = flashlog
+        self.failed_count = 0
         kept = flashlog.kept(KEY_STARTS) or b""
         bad, short = (kept[0], kept[1]) if len(kept) == 2 else (0, 0)
         if ended_well or reset_cause == "power_on":
@@ -53,7 +55,7 @@ class Survival:
         self._crashes_count = 0
         self._crash = self._kept_crash()
         # This boot counts as bad from now on, until it is proven.
-        flashlog.keep(KEY_STARTS, bytes((min(bad + 1, 255), min(short + 1, 255))))
+        self._keep(KEY_STARTS, bytes((min(bad + 1, 255), min(short + 1, 255))))
 
     def crash(self) -> str:
         """Return what the last crash said, as "boot 7: ..", until told(); or ""."""
@@ -74,14 +76,14 @@ class Survival:
         """The hub has heard of it."""
         if self._crash:
             self._crash = ""
-            self._flashlog.keep(KEY_CRASH, b"")
+            self._keep(KEY_CRASH, b"")
 
     def note_crash(self, boot: int, text: str) -> None:
-        """Keep what something died of; durable on return, unless this boot has kept too many."""
+        """Keep what something died of; on flash too, unless this boot has kept too many there."""
         self._crashes_count += 1
         crash = "boot %d: %s" % (boot, text)
         if crash != self._crash and self._crashes_count <= _CRASHES_KEPT_MAX:
-            self._flashlog.keep(KEY_CRASH, struct.pack("<I", boot) + _cut(text.encode()))
+            self._keep(KEY_CRASH, struct.pack("<I", boot) + _cut(text.encode()))
         self._crash = crash
 
     def live_on(self, now_us: int) -> bool:
@@ -98,7 +100,13 @@ class Survival:
 
     def forget(self) -> None:
         """Let the next start be the first of its kind."""
-        self._flashlog.keep(KEY_STARTS, b"\x00\x00")
+        self._keep(KEY_STARTS, b"\x00\x00")
+
+    def _keep(self, key: int, value: bytes) -> None:
+        try:
+            self._flashlog.keep(key, value)
+        except OSError:
+            self.failed_count += 1
 
     def _kept_crash(self) -> str:
         kept = self._flashlog.kept(KEY_CRASH) or b""

@@ -4,8 +4,11 @@ import asyncio
 
 from agent.log import Log
 from agent.supervisor import Beats, Supervisor, end_tasks
+from agent.survival import Survival
 from agent.uplink import RETRY_US_MAX, RETRY_US_MIN, retry_delay_us
+from simulators.storage import SimFlash
 from tests.agent.fake_parts import Board
+from tests.agent.flash_bench import mounted
 
 
 class Watchdog:
@@ -90,3 +93,27 @@ def test_waiting_doubles_with_chance_up_to_half_a_minute() -> None:
         assert RETRY_US_MIN <= least < most <= RETRY_US_MAX
         assert most >= min(2 * least - 1000, RETRY_US_MAX - 1000)
     assert retry_delay_us(99, b"\xff\xff") > 29_000_000
+
+
+async def test_a_crash_that_cannot_be_noted_is_survived_all_the_same() -> None:
+    flash = SimFlash()
+    survival = Survival(mounted(flash), "power_on", False)
+
+    def worn(offset: int, data: bytes) -> None:
+        raise OSError(5)
+
+    flash.program = worn  # type: ignore[assignment]
+    board = Board()
+    log = Log(board, echo=False)
+    supervisor = Supervisor(board, log, Beats(), lambda text: survival.note_crash(1, text))
+    starts = []
+
+    async def job() -> None:
+        starts.append(1)
+        if len(starts) == 1:
+            raise ValueError("boom")
+
+    await supervisor.keep_running("job", job)
+    assert len(starts) == 2 and "boom" in survival.crash() and survival.failed_count == 1
+    survival.told()
+    assert survival.crash() == "" and survival.failed_count == 2

@@ -42,3 +42,21 @@ def test_starting_anew_switches_it_off_and_on_whether_it_was_joined_or_not() -> 
         wifi.reset()
         assert wlan.calls == ["leave"] * is_joined + [False, True, ("town", "secret")]
         assert wifi.is_up()
+
+
+def test_a_chip_that_fails_is_tried_again_and_stops_nobody_from_measuring() -> None:
+    class Failing(Wlan):
+        is_dead = True
+
+        def active(self, is_on: bool) -> None:
+            Wlan.active(self, is_on)
+            if self.is_dead:
+                raise OSError("Wifi Internal State Error")
+
+    wlan = Failing()
+    wifi = Wifi(wlan, "town", "secret")
+    wifi.reset()
+    assert not wifi.is_up() and wifi.failures_count == 2
+    wlan.is_dead = False
+    wifi.reset()
+    assert wifi.is_up() and wifi.failures_count == 2

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 import agent.main
-from agent.reach import NETWORK_US, RESTART_US
+import agent.reach
+from agent.reach import NETWORK_US
+from agent.supervisor import DEATHS_MAX
 from agent.survival import BAD_STARTS_MAX, SAFE_US
 from agent.uplink import START_US_MAX, retry_delay_us
 from boards.profiles import make_config
 from protocols.messages import COMMAND
 from protocols.vocabulary import (
+    COMMAND_ACTUATE,
     COMMAND_IDENTIFY,
     COMMAND_RESTART,
     COMMAND_SELF_TEST,
@@ -28,6 +31,8 @@ from tests.world.virtual_time import VirtualLoop
 UPDATE_US_MAX = 900_000_000  # of agent/main.py
 BOOT_RESTART_S = 2  # as agent/boot.py waits
 WATCHDOG_S = 8
+SIREN_PIN = 14
+SOON_US = 1_800_000_000  # in place of the six hours, each of which takes seconds here
 
 
 class Restarting(VirtualDevice):
@@ -126,6 +131,96 @@ def test_a_device_that_dies_at_each_start_ends_in_safe_mode_and_measures_again_l
     in_virtual_time(play)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"outputs": [{"name": "siren", "pin": 999}]},
+        {"led_pin": "none"},
+        {"alone_after_ms": 1},
+        {"update_key": "no key"},
+        {"of a newer version": 1},
+    ],
+)
+def test_safe_mode_is_reached_whatever_in_the_configuration_is_wrong(
+    wrong: dict[str, Any],
+) -> None:
+    async def play() -> None:
+        device = gauge(device=Restarting)
+        device.config.update(wrong)
+        device.start()
+        await asyncio.sleep(60)
+        assert device.board.boots_count == BAD_STARTS_MAX + 1
+        safe = device.agent
+        assert safe is not None and safe.survival.is_safe and safe.uplink.connects_count
+        assert "ConfigError" in safe._greeting()[3]
+        device.power_cut()
+
+    in_virtual_time(play)
+
+
+def test_in_safe_mode_what_is_sound_can_still_be_switched() -> None:
+    async def play() -> None:
+        device = gauge(device=Restarting)
+        device.config["sensors"] = [{"name": "level", "driver": "a02yyuw", "uart": "none"}]
+        device.config["outputs"] = [{"name": "siren", "pin": SIREN_PIN}]
+        device.start()
+        await asyncio.sleep(60)
+        safe = device.agent
+        assert safe is not None and safe.survival.is_safe
+        assert safe.operation.obey(COMMAND_ACTUATE, ["siren", 1000, False], 0)[0] == 0
+        device.power_cut()
+
+    in_virtual_time(play)
+
+
+def test_a_siren_goes_off_in_time_though_the_sampler_dies_at_each_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def die(now_us: int) -> int:
+        raise RuntimeError("boom")
+
+    async def play() -> None:
+        device = gauge()
+        device.config["outputs"] = [{"name": "siren", "pin": SIREN_PIN}]
+        device.start()
+        await asyncio.sleep(5)
+        running = device.agent
+        assert running is not None
+        arguments = ["siren", 5000, False]
+        assert running.operation.obey(COMMAND_ACTUATE, arguments, running._now_us())[0] == 0
+        monkeypatch.setattr(running.sampler, "run_due", die)
+        await asyncio.sleep(7)
+        assert device.agent is running and running.supervisor.restarts_count > 3
+        assert running.outputs.on == {}
+        device.power_cut()
+
+    in_virtual_time(play)
+
+
+def test_a_task_that_dies_again_and_again_is_left_to_the_watchdog(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A board that starts anew may get out of it; this boot will not."""
+
+    def die(now_us: int) -> int:
+        raise RuntimeError("boom")
+
+    async def play() -> None:
+        device = gauge()
+        device.start()
+        await asyncio.sleep(5)
+        assert device.agent is not None
+        monkeypatch.setattr(device.agent.sampler, "run_due", die)
+        await asyncio.sleep(DEATHS_MAX + 30)
+        assert device.board.boots_count == 2
+        cause = device.agent._greeting()[3]
+        assert cause.startswith("watchdog; boot 1: sampler: ") and "boom" in cause
+        assert device.agent.survival.bad_starts == 1
+        device.power_cut()
+
+    in_virtual_time(play)
+
+
 async def test_in_safe_mode_the_hub_is_answered_and_can_restart_it() -> None:
     hub = TinyHub("river-1")
     await hub.start()
@@ -167,7 +262,11 @@ def order(hub: TinyHub, number: int, code: int) -> None:
     hub._writers[-1].write(hub._output(hub.session))
 
 
-def test_a_wifi_that_is_up_but_silent_is_started_anew_and_then_the_board_in_good_order() -> None:
+def test_a_wifi_that_is_up_but_silent_is_started_anew_and_then_the_board_in_good_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(agent.reach, "RESTART_US", SOON_US)
+
     async def play() -> None:
         resets: list[float] = []
         loop = asyncio.get_running_loop()
@@ -179,8 +278,9 @@ def test_a_wifi_that_is_up_but_silent_is_started_anew_and_then_the_board_in_good
         device.start()
         await asyncio.sleep(NETWORK_US / 1e6 + 60)
         assert len(resets) == 1 and device.board.boots_count == 1
-        await asyncio.sleep(RESTART_US / 1e6)
-        assert device.board.boots_count == 2 and 8 <= len(resets) <= 14
+        await asyncio.sleep(SOON_US / 1e6)
+        # After 90, 270, 630 and 1350 s, and the first of the next boot.
+        assert device.board.boots_count == 2 and 4 <= len(resets) <= 5
         assert device.agent is not None and device.agent._greeting()[3] == "software"
         # Nothing that was measured is lost: the boot was ended in good order.
         assert device.agent.flashlog.kept(2) == (1).to_bytes(4, "big")
@@ -195,7 +295,9 @@ async def silence(host: str, port: int) -> Any:
     await asyncio.Event().wait()
 
 
-def test_a_hub_that_refuses_proves_the_network() -> None:
+def test_a_hub_that_refuses_proves_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent.reach, "RESTART_US", SOON_US)
+
     async def refuse(host: str, port: int) -> Any:
         raise ConnectionRefusedError(111, "refused")
 
@@ -204,7 +306,7 @@ def test_a_hub_that_refuses_proves_the_network() -> None:
         resets: list[int] = []
         device.board.wireless = SimpleNamespace(reset=lambda: resets.append(1))
         device.start()
-        await asyncio.sleep(RESTART_US / 1e6 + 60)
+        await asyncio.sleep(SOON_US / 1e6 + 60)
         assert resets == [] and device.board.boots_count == 1
         device.power_cut()
 
