@@ -38,7 +38,7 @@ DEVICE_ROWS: "tuple[Any, ...]" = (
     ("update_key", "text", "", "empty, or 512 hexadecimal digits: the key that signs images"),
 )
 HUB_ROWS = (
-    ("host", "text", REQUIRED, "a name or address"),
+    ("host", "text", REQUIRED, "an address; a name only where there is an operating system"),
     ("port", (1, 65535), REQUIRED, "1 to 65535"),
 )
 WIFI_ROWS = (

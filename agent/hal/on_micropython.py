@@ -21,7 +21,7 @@ import time
 
 import machine
 
-from agent.hal.errors import ENODEV, ETIMEDOUT
+from agent.hal.errors import EINVAL, ENODEV, ETIMEDOUT
 from agent.hal.open_flash import open_flash
 from agent.hal.pulse_filter import PulseFilter
 from agent.hal.shift_in import ShiftIn
@@ -334,7 +334,14 @@ class MicropythonBoard:
         machine.reset()
 
     async def connect(self, host: str, port: int) -> Stream:
-        """Open a connection; OSError where that fails."""
+        """Open a connection; OSError where that fails, EINVAL where host is no address.
+
+        Looking a name up holds the processor: for seconds while no name server answers, for ever
+        while the RP2's Wi-Fi is on and not joined (micropython/micropython issue 18797), so in a
+        disaster the watchdog would bite at each attempt.
+        """
+        if ":" not in host and host.strip("0123456789."):
+            raise OSError(EINVAL, "hub.host is a name; give this board an address")
         reader, writer = await asyncio.open_connection(host, port)
         return Stream(reader, writer)
 

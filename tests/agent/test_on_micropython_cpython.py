@@ -97,6 +97,13 @@ def test_there_is_no_network_to_join_without_an_access_point(interpreter: Interp
     assert World(interpreter).ask("board.network(None)") is None
 
 
+def test_a_hub_by_name_is_refused_because_its_look_up_would_hold_the_processor(
+    interpreter: Interpreter,
+) -> None:
+    world = World(interpreter)
+    assert world.ask("errno_of(lambda: board.connect('hub.example', 1).send(None))") == 22
+
+
 def test_square_waves_are_of_whole_hertz(interpreter: Interpreter) -> None:
     world = World(interpreter)
     with pytest.raises(ValueError, match="whole hertz"):
