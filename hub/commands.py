@@ -6,13 +6,13 @@ import os
 import secrets
 import sys
 import threading
-import urllib.request
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from hub import config as configuration
+from hub.console.client import fetch, url_of
 
 app = typer.Typer(help="The hub in the town hall.", no_args_is_help=True)
 
@@ -110,9 +110,9 @@ def _announce(
         ready = {"ready": True, "port": port, "console_port": console_port, "pid": os.getpid()}
         typer.echo(json.dumps(ready))
     else:
-        host = loaded.tables["ingest"]["host"]
-        page = loaded.tables["console"]["host"]
-        typer.echo(f"Devices: {host}:{port}  Page: http://{page}:{console_port}")
+        host, row = loaded.tables["ingest"]["host"], loaded.tables["console"]
+        page = f"{'https' if row['certificate'] else 'http'}://{row['host']}:{console_port}"
+        typer.echo(f"Devices: {host}:{port}  Page: {page}")
     sys.stdout.flush()
 
 
@@ -134,15 +134,11 @@ def status(
 
 
 def _fetch(config: configuration.Config, path: str) -> dict[str, Any]:
-    console = config.tables["console"]
-    host = "127.0.0.1" if console["host"] == "0.0.0.0" else console["host"]
-    url = f"http://{host}:{console['port']}{path}"
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return json.load(answer)  # type: ignore[no-any-return]
+        return fetch(config, path, 5)  # type: ignore[no-any-return]
     except (OSError, ValueError) as error:
         remedy = "Start it with `hinomi hub run`, or name its hub.toml with --config."
-        raise CommandError(f"No hub answers at {url}: {error}", remedy) from None
+        raise CommandError(f"No hub answers at {url_of(config)}: {error}", remedy) from None
 
 
 # Commands that stand in files of their own.

@@ -1,9 +1,7 @@
 """Checks of a hub's ports and of the brokers it delivers to."""
 
-import json
 import os
 import socket
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +10,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from hub.config import Config
+from hub.console.client import fetch
 from hub.diagnosis import FAIL, OK, WARN, Finding
 
 BROKER_TIMEOUT_S = 5.0
@@ -79,12 +78,8 @@ def _of_running(answer: dict[str, Any]) -> Finding:
 
 def own_page(config: Config) -> dict[str, Any] | None:
     """Return the status of the running hub as its page has it; None where none answers."""
-    host, port = str(config.tables["console"]["host"]), config.tables["console"]["port"]
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
     try:
-        url = f"http://{host}:{port}/api/status"
-        with urllib.request.urlopen(url, timeout=OWN_TIMEOUT_S) as answer:
-            state: dict[str, Any] = json.load(answer)
+        state: dict[str, Any] = fetch(config, "/api/status", OWN_TIMEOUT_S)
     except (OSError, ValueError):
         return None
     return state if state.get("hub", {}).get("id") == config.id else None

@@ -1,6 +1,7 @@
 """The hub as a program: picks the parts, wires them, runs until told to stop."""
 
 import asyncio
+import json
 import logging
 import signal
 from collections import deque
@@ -12,11 +13,13 @@ from typing import Any
 from hub import watchdog
 from hub.admin import Admin
 from hub.alerts.alerts import Alerts
+from hub.alerts.handlers import handlers as alert_handlers
 from hub.audit import Audit
 from hub.clock import Clock, HostClock
 from hub.commits import Commits
 from hub.config import Config
-from hub.console.server import serve
+from hub.console.desk import Desk
+from hub.console.server import certificate_of, serve
 from hub.device_control import DeviceControl
 from hub.ingest import Exchange, Ingest
 from hub.ledger import audit
@@ -24,6 +27,7 @@ from hub.links.tcp import listen
 from hub.live import Live
 from hub.mode_control import handlers as mode_handlers
 from hub.modes import Change
+from hub.operators import Operators
 from hub.people.office import Office
 from hub.platform_orders import PlatformOrders
 from hub.platform_orders import listen as listen_for_orders
@@ -49,6 +53,7 @@ log = logging.getLogger(__name__)
 STOP_TIMEOUT_S = 2.0  # each for the uplinks and for the page; the data is committed before
 RATE_WINDOW_S = 10.0
 RESTART_S = 1.0
+OPERATORS_KEY = "operators"  # in meta: what was audited of each, as JSON
 
 
 class Hub:
@@ -100,6 +105,8 @@ class Hub:
         ]
         over = next(one for one in self.watch.rules if isinstance(one, WatchOverRule))
         self.office = Office(config, self.store, over, clock=self.clock)
+        self.operators = Operators(config.folder / tables["hub"]["operators"])
+        self.desk = self._make_desk()
         vitals, clocks = self.watch.vitals, self.timing.clocks
         self.pulse = Pulse(vitals, self.store, clocks, clock=self.clock, devices=config.devices)
         self.inspections = Inspections(
@@ -120,7 +127,8 @@ class Hub:
         self.watch.attend(ingest)
         self.watch.on_change += [self.audit.mode, self.alerts.changed]
         self.watch.on_finding.append(self.alerts.found)
-        self.admin.handlers |= mode_handlers(self.watch)
+        self.admin.handlers |= mode_handlers(self.watch) | alert_handlers(self.alerts)
+        self.admin.handlers |= self.desk.handlers()
         devices = DeviceControl(ingest, lambda: self.watch.modes.drill, self._note)
         self.admin.handlers |= devices.handlers()
         self.watch.on_change.append(self._mode_changed)
@@ -144,11 +152,30 @@ class Hub:
         ingest.on_gap = self._lost
         self.update = self._make_update()
         self.audit.started(self.config)
+        self.operators.on_change = self._operator_changed
+        self.operators.start(json.loads(self.store.meta.get(OPERATORS_KEY) or "{}"))
         self.salvage.utc_us = self.clock.utc_us
         self.salvage.on_end = self._salvaged
 
     def _note(self, actor: str, command: str, what: str, after: str) -> None:
         self.audit.note(audit(self.clock.utc_us(), actor, command, what=what, after=after))
+
+    def _make_desk(self) -> Desk:
+        tables = self.config.tables
+        return Desk(
+            tables["console"],
+            self.operators,
+            self.admin.carry_out,
+            clock=self.clock,
+            offset_min=tables["mode"]["utc_offset_min"],
+            note=self._note,
+        )
+
+    def _operator_changed(self, name: str, before: str, after: str) -> None:
+        words = {"what": name, "before": before, "after": after}
+        self.audit.note(audit(self.clock.utc_us(), "operators.toml", "operator", **words))
+        known = json.dumps(self.operators.what(), ensure_ascii=False)
+        self.store.save_meta(OPERATORS_KEY, known)
 
     def _make_update(self) -> Update:
         row = self.config.tables["update"]
@@ -327,7 +354,7 @@ async def run(
     page_port: asyncio.Future[int] = loop.create_future()
     opened = serve(
         hub, console["host"], console["port"], stop, ready=page_port, alerts=hub.alerts,
-        reports=hub.inspections.folder,
+        reports=hub.inspections.folder, desk=hub.desk, tls=certificate_of(config),
     )  # fmt: skip
     page = loop.create_task(opened)
     opening: list[asyncio.Future[Any]] = [page, page_port]

@@ -1,4 +1,4 @@
-"""The page's routes. Read only: nothing that comes in here changes anything in the hub."""
+"""The page's routes. Read only but for the desk, where operators log in (hub.console.desk)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.templating import Jinja2Templates
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.console.chart import Chart, ChartKey
+from hub.console.desk import Desk
 from hub.console.feed import Feed, FeedFullError
-from hub.console.language import choose_language
 from hub.console.limits import (
     CHART_WINDOW_DEFAULT_S,
     CHART_WINDOWS_S,
@@ -29,6 +28,7 @@ from hub.console.reports import report_route
 from hub.console.source import Warnings
 from hub.console.stream import EventStream
 from hub.console.texts import page_words, texts_in
+from hub.console.view import language_of, rendered
 from hub.metrics import exposed
 
 HERE = Path(__file__).parent
@@ -46,18 +46,18 @@ SECURITY_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 
-LANGUAGE_COOKIE = "hinomi_lang"
-LANGUAGE_COOKIE_AGE_S = 365 * 86_400
-
 
 def create_app(
-    feed: Feed, alerts: Warnings | None = None, reports: Path | None = None
+    feed: Feed,
+    alerts: Warnings | None = None,
+    reports: Path | None = None,
+    desk: Desk | None = None,
 ) -> Starlette:
     """Return the page as an ASGI application that shows what the feed tells.
 
-    reports: folder of the inspection reports; None: there are none.
+    reports: folder of the inspection reports; desk: where operators act; None: there is none.
     """
-    pages = _Pages(feed, alerts)
+    pages = _Pages(feed, alerts, has_desk=desk is not None)
     return Starlette(
         routes=[
             Route("/", pages.page),
@@ -69,6 +69,7 @@ def create_app(
             Route("/healthz", pages.health),
             Route("/metrics", pages.metrics),
             *([report_route(reports)] if reports else []),
+            *(desk.routes() if desk else []),
             Mount("/static", StaticFiles(directory=STATIC), name="static"),
         ],
         middleware=[Middleware(_Headers), Middleware(GZipMiddleware, compresslevel=6)],
@@ -79,32 +80,23 @@ def create_app(
 class _Pages:
     """The endpoints, around the feed that they show."""
 
-    def __init__(self, feed: Feed, alerts: Warnings | None = None) -> None:
+    def __init__(self, feed: Feed, alerts: Warnings | None, *, has_desk: bool) -> None:
         self._feed = feed
         self._alerts = alerts
-        self._templates = Jinja2Templates(HERE / "templates")
+        self._has_desk = has_desk
 
     async def page(self, request: Request) -> Response:
         """The page itself. It carries no values: what a dead page still shows must not lie."""
-        asked = request.query_params.get("lang")
-        cookie = request.cookies.get(LANGUAGE_COOKIE)
-        accept = request.headers.get("accept-language", "")
-        language = choose_language(asked, cookie, accept)
+        language = language_of(request)
         context = {
-            "language": language,
             "text": texts_in(language),
             "words": page_words(language),
             "windows_s": CHART_WINDOWS_S,
             "window_default_s": CHART_WINDOW_DEFAULT_S,
             "has_chart": (STATIC / "vendor" / "uPlot.iife.min.js").exists(),
+            "has_desk": self._has_desk,
         }
-        response = self._templates.TemplateResponse(request, "page.html", context)
-        response.headers["vary"] = "accept-language, cookie"
-        if asked == language:
-            response.set_cookie(
-                LANGUAGE_COOKIE, language, max_age=LANGUAGE_COOKIE_AGE_S, samesite="lax"
-            )
-        return response
+        return rendered(request, "page.html", context)
 
     async def events(self, request: Request) -> ASGIApp:
         """The stream of `status` and `chart` events; 503 beyond CLIENTS_MAX."""

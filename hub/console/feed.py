@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,11 +34,18 @@ class FeedFullError(Exception):
 class Feed:
     """The present state, as bytes, and the charts that somebody watches."""
 
-    def __init__(self, source: Source, *, clients_max: int = CLIENTS_MAX) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        clients_max: int = CLIENTS_MAX,
+        desk: Callable[[], dict[str, int]] = dict,
+    ) -> None:
         self.tick = 0
         self.closed = False
         self._source = source
         self._clients_max = clients_max
+        self._desk = desk  # its counts
         self._ticked = asyncio.Event()
         self._status: bytes | None = None
         self._taken_s = 0.0
@@ -146,7 +153,8 @@ class Feed:
 
     def statistics(self) -> dict[str, Any]:
         """Return counts since start, and the viewers of now."""
-        return {"clients": self._clients, "clients_max": self._clients_max, **self._counts}
+        viewers = {"clients": self._clients, "clients_max": self._clients_max, **self._counts}
+        return {**viewers, "desk": self._desk()}
 
     def _unit(self, key: ChartKey) -> str | None:
         return self._units.get((key.device, key.channel))

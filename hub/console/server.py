@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,9 @@ from pathlib import Path
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from hub.config import Config
 from hub.console.app import create_app
+from hub.console.desk import Desk
 from hub.console.feed import Feed
 from hub.console.limits import (
     CONNECTIONS_MAX,
@@ -32,25 +35,34 @@ async def serve(
     ready: asyncio.Future[int] | None = None,
     alerts: Warnings | None = None,
     reports: Path | None = None,
+    desk: Desk | None = None,
+    tls: tuple[Path, Path] | None = None,
 ) -> None:
     """Serve the page on host:port until `stop` is set; returns when all is closed.
 
     port: 0 takes a free one. ready: gets the port as soon as connections are taken.
-    Raises OSError if the port cannot be had, before anything runs.
+    tls: files of certificate and key; with them it speaks HTTPS only.
+    Raises OSError if the port or the certificate cannot be had, before anything runs.
     """
+    if tls is not None:
+        check_certificate(tls)
     listener = listen(host, port)
     if ready is not None:
         ready.set_result(listener.getsockname()[1])
-    feed = Feed(source)
+    feed = Feed(source, desk=desk.statistics if desk else dict)
     server = _EmbeddedServer(
         uvicorn.Config(
-            create_app(feed, alerts, reports),
+            create_app(feed, alerts, reports, desk),
             http=_ImpatientProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
+            # A proxy on this machine says who asks, and whether by HTTPS; nobody else may.
+            forwarded_allow_ips=["127.0.0.1", "::1"],
+            ssl_certfile=tls[0] if tls else None,
+            ssl_keyfile=tls[1] if tls else None,
             limit_concurrency=CONNECTIONS_MAX,
             timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
         )
@@ -65,6 +77,25 @@ async def serve(
         server.should_exit = True
         await serving
         listener.close()
+        if desk is not None:
+            desk.close()
+
+
+def certificate_of(config: Config) -> tuple[Path, Path] | None:
+    """Return the files of the page's certificate and its key; None where it speaks HTTP."""
+    row = config.tables["console"]
+    if not row["certificate"]:
+        return None
+    return config.folder / row["certificate"], config.folder / row["key"]
+
+
+def check_certificate(tls: tuple[Path, Path]) -> None:
+    """Raise OSError with what is wrong where the files are no certificate and its key."""
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(*tls)
+    except ssl.SSLError as error:
+        why = f"{tls[0]} and {tls[1]} are no certificate and its key: {error.reason}"
+        raise OSError(why) from None
 
 
 def listen(host: str, port: int) -> socket.socket:

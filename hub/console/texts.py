@@ -11,6 +11,7 @@ from typing import Any
 TEXTS: dict[str, tuple[str, str]] = {
     "title": ("火の見", "Hinomi"),
     "other_language": ("English", "日本語"),
+    "desk": ("操作卓", "Operators"),
     "hub": ("ハブ", "Hub"),
     "hub_time": ("ハブの時刻", "Hub time"),
     "clock_unsynchronised": ("時刻は同期されていません", "Clock not synchronised"),

@@ -20,7 +20,7 @@ from hub.modes import Change
 from hub.people.access import HOUR_US, Access, Grant
 from hub.people.register import Person, Register, load
 from hub.people.retention import Retention
-from hub.people.safety import SafetyList, Status
+from hub.people.safety import ROWS_MAX, SafetyList, Status
 from hub.people.seal import Seal
 from hub.rules.watch_over import WatchOverRule
 from hub.settings import SettingsError
@@ -239,8 +239,8 @@ class Office:
     async def _list(self, request: dict[str, Any], actor: str) -> Any:
         current = self._list_now()
         await self._admit(request, actor, f"safety list{' (drill)' if current.drill else ''}")
-        rows = [one.row() for one in current.sorted()]
-        return {"drill": current.drill, "counts": current.counts(), "rows": rows}
+        rows, count = _wanted(current.sorted(), request)
+        return {"drill": current.drill, "counts": current.counts(), "rows": rows, "found": count}
 
     async def _close(self, request: dict[str, Any], actor: str) -> Any:
         by, current = _text(request, "by"), self._list_now()
@@ -315,6 +315,13 @@ def _words(person: Person) -> str:
     until = f" until {person.until}" if person.until else ""
     ways = f", {len(person.ways)} ways" if person.ways else ""
     return f"consent {person.consent}{until}, {len(person.devices)} devices{ways}"
+
+
+def _wanted(all_rows: list[Status], request: dict[str, Any]) -> tuple[list[Any], int]:
+    """Return the rows that `find` is part of, at most `rows_max`, and how many there are."""
+    part, rows_max = str(request.get("find", "")).casefold(), request.get("rows_max", ROWS_MAX)
+    found = [one for one in all_rows if part in f"{one.id}\n{one.place}".casefold()]
+    return [one.row() for one in found[: int(rows_max)]], len(found)
 
 
 def _key(drill: bool, name: str) -> str:
