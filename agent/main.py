@@ -40,7 +40,11 @@ _BEAT_MARGIN_US = const(5_000_000)
 # It may have to wait for a gap between the samples; a piece or a check of the image takes seconds.
 _UPDATE_US_MAX = const(900_000_000)
 _NEVER_US = const(1 << 62)
-_WAY_TO_HUB = ("device", "secret", "profile", "hub", "wifi")
+# Of config.json, the most that safe mode goes by where more of it may be wrong.
+_SAFE_KEYS = (
+    ("device", "secret", "profile", "hub", "wifi", "update_key", "board"),
+    ("device", "secret", "profile", "hub", "wifi"),
+)
 
 
 class Agent:
@@ -280,7 +284,7 @@ def safe_tables(table: "dict[str, Any]") -> "list[dict[str, Any]]":
     whole = dict(table)
     whole.update(bare)
     tables = [whole]
-    for keys in ((*_WAY_TO_HUB, "update_key", "board"), _WAY_TO_HUB):
+    for keys in _SAFE_KEYS:
         tables.append({key: table[key] for key in keys if key in table})
         tables[-1].update(bare)
     return tables
