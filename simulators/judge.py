@@ -8,12 +8,17 @@ an [[allow]] only (it may be said, and need not be), else it is a false alarm.
 
 A delay is counted from the expectation's `from_s`, which is when the thing itself begins in the
 world. A change of mode is judged like a finding of the kind "mode" whose place is the mode's word.
+
+`intensity_within` judges a figure: the last equivalent intensity that was said of the place,
+against what simulators.plain_intensity makes of the signal there. It is said when the shaking is
+over, half a minute after it, which does not scale: a run of another length leaves it out.
 """
 
 import math
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hub.rules.finding import LEVEL_NAMES, WATCH
@@ -21,6 +26,7 @@ from hub.settings import Document, Row
 
 MODE = "mode"
 MONTH_S = 30 * 86_400
+SAID_INTENSITY = re.compile(r"quivalent intensity (\d+\.\d)")
 RAISED, OVER = "raised", "over"
 ANY, ACTUAL, EXERCISE = "any", "actual", "exercise"
 TABLES = {
@@ -42,6 +48,9 @@ def _rows(table: str) -> tuple[Row, ...]:
         Row(table, "state", RAISED, "", "Whether it is raised, or over.",
             choices=(RAISED, OVER)),
         Row(table, "drill", ANY, "", "Whether it is of a drill.", choices=(ANY, ACTUAL, EXERCISE)),
+        *([Row(table, "intensity_within", 0.0, "",
+               "The last intensity said of the place is that of its signal to within this; "
+               "0: not judged.", 0, 3)] if table == "expect" else []),
         Row(table, "from_s", 0.0, "s", "From then on.", 0, SECONDS_MAX),
         Row(table, "until_s", -1.0, "s", "Until then; -1: the end.", -1, SECONDS_MAX),
     )  # fmt: skip
@@ -88,10 +97,15 @@ class Demand:
     drill: str
     from_s: float
     until_s: float
+    intensity_within: float = 0.0
+    intensity: float | None = None  # of the signal at the place
 
     def fits(self, one: Raised) -> bool:
         """Tell whether a finding is what this row speaks of."""
         is_over = one.is_over and one.kind != MODE
+        if self.intensity_within:  # said of it, growing or at the end
+            says = SAID_INTENSITY.search(one.text) is not None
+            return one.place == self.place and says and self.from_s <= one.at_s <= self.until_s
         return (
             self.kind in ("", one.kind, one.rule)
             and self.place in ("", one.place)
@@ -102,9 +116,21 @@ class Demand:
             and self.from_s <= one.at_s <= self.until_s
         )
 
+    def is_near(self, one: Raised) -> bool:
+        """Tell whether the intensity that a finding says, if it has to, is that of the signal."""
+        if not self.intensity_within:
+            return True
+        said = SAID_INTENSITY.search(one.text)
+        return (
+            said is not None
+            and self.intensity is not None
+            and abs(float(said[1]) - self.intensity) <= self.intensity_within
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Return what it asks for, for the report."""
-        return {
+        figures = {"intensity": round(self.intensity, 2)} if self.intensity is not None else {}
+        return figures | {
             "kind": self.kind, "place": self.place, "level": LEVEL_NAMES[self.level],
             "words": self.words, "state": self.state, "from_s": round(self.from_s, 1),
             "until_s": None if math.isinf(self.until_s) else round(self.until_s, 1),
@@ -127,6 +153,11 @@ class Demands:
     forbid: Sequence[Demand] = ()
     false_alarms_month: float = 0.0
 
+    @property
+    def measured(self) -> set[str]:
+        """Places whose intensity is judged."""
+        return {one.place for one in self.expect if one.intensity_within}
+
 
 def read_demands(document: Document, *, scale: float, false_alarms_month: float) -> Demands:
     """Read the three tables. scale: seconds of the run for each of the file."""
@@ -137,8 +168,19 @@ def read_demands(document: Document, *, scale: float, false_alarms_month: float)
             if 0 <= row["until_s"] <= row["from_s"]:
                 why, remedy = f"is {row['until_s']:g}", "Allowed: after from_s, or -1."
                 raise document.error(table, "until_s", why, remedy, at=at)
-        tables[table] = [_demand(row, scale) for row in rows]
+        tables[table] = [
+            _demand(row, scale) for row in rows if scale == 1 or not row.get("intensity_within")
+        ]
     return Demands(**tables, false_alarms_month=false_alarms_month)
+
+
+def with_intensities(demands: Demands, values: Mapping[str, float]) -> Demands:
+    """Return them with the intensity of the signal at each place that is judged by it."""
+    expect = [
+        replace(one, intensity=values.get(one.place)) if one.intensity_within else one
+        for one in demands.expect
+    ]
+    return replace(demands, expect=expect)
 
 
 def _demand(row: dict[str, Any], scale: float) -> Demand:
@@ -188,7 +230,10 @@ def judge(demands: Demands, raised: Iterable[Raised], seconds: float) -> dict[st
 
 
 def _expected(demand: Demand, found: Sequence[Raised]) -> dict[str, Any]:
-    first = next((one for one in found if demand.fits(one)), None)
+    fitting = [one for one in found if demand.fits(one)]
+    first = fitting[-1 if demand.intensity_within else 0] if fitting else None
+    if first is not None and not demand.is_near(first):
+        return {**demand.as_json(), "met": False, "text": first.text}
     result = {**demand.as_json(), "met": first is not None}
     if first is not None:
         at_s = round(first.at_s, 3)

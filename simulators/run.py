@@ -24,6 +24,7 @@ from simulators.archive import Archive
 from simulators.board import PowerLost
 from simulators.clock import SteadyClock
 from simulators.judge import judge as judge_findings
+from simulators.judge import with_intensities
 from simulators.network import BLACKHOLE, Line
 from simulators.programs import CONSOLE_PORT_WISHED, KEEPALIVE_S, Programs, RunError
 from simulators.scenario import Event, Placed, Scenario
@@ -313,7 +314,8 @@ class Run:
         verdict.stalled_ms = self._clock.stalled_us // 1000
         names = [row.name for row in self.rows]
         raised = seen(self._archive, self._moments, names)
-        verdict.judgement = judge_findings(self.scenario.demands, raised, self.scenario.seconds)
+        demands = with_intensities(self.scenario.demands, self.town.intensities())
+        verdict.judgement = judge_findings(demands, raised, self.scenario.seconds)
         return verdict
 
     async def _end(self) -> None:

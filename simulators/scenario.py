@@ -59,6 +59,8 @@ ROWS = (
     Row("weather", "rain", [], "s, mm/h",
         "List of [from second, mm/h], times rising: wets the slope and fills the river."),
     Row("weather", "storms_month", 0.0, "", "Storms a month by lot, of 3 to 60 mm.", 0, 60),
+    Row("weather", "typhoons_year", 0, "",
+        "Typhoons each autumn by lot that do no harm, of 60 to 95 mm.", 0, 20),
     Row("weather", "swing_year_c", 0.0, "K",
         "How far the mean of a summer's day is above that of the year.", 0, 30),
     Row("bridge", "temperature_c", 18.0, "Cel", "Mean temperature of the day.", -50, 60),

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from boards.profiles import read_device
+from simulators.plain_intensity import plain_intensity
 from simulators.scenario import Placed, Scenario
 from simulators.signals.bridge import Bridge
-from simulators.signals.catchment import Catchment, Steps, storms
+from simulators.signals.catchment import Catchment, Steps, storms, together, typhoons
 from simulators.signals.household import Held, Motion, outings
 from simulators.signals.quake import Quake
 from simulators.signals.rain import RainTotal
@@ -61,6 +62,18 @@ class Town:
                 "home": self._of_home}[device.kind]  # fmt: skip
         return make(device)
 
+    def intensities(self) -> dict[str, float]:
+        """Return what a seismometer at each bridge node should say of the quake; {} without."""
+        if self.ground is None:
+            return {}
+        from_us = self._scenario.us(max(0.0, self._scenario.tables["quake"]["at_s"]))
+        until_us = from_us + self._scenario.us(self._scenario.tables["quake"]["duration_s"])
+        return {
+            one.name: plain_intensity(self._of_bridge(one)["acc"], from_us, until_us)
+            for one in self._scenario.devices
+            if one.kind == "bridge" and one.name in self._scenario.demands.measured
+        }
+
     def _rain(self) -> Steps:
         """Return the rain over the town: of [weather]; where that has none, of [slope]."""
         scenario = self._scenario
@@ -71,6 +84,13 @@ class Town:
             end_us=self._end_us,
             year_offset_us=scenario.year_offset_us(),
         )
+        autumn = typhoons(
+            seed=self._seed,
+            year_count=weather["typhoons_year"],
+            end_us=self._end_us,
+            year_offset_us=scenario.year_offset_us(),
+        )
+        by_lot = together(by_lot, autumn) if autumn else by_lot
         written = scenario.pairs("weather", "rain") or scenario.pairs("slope", "rain")
         begins_us = written[0][0] if written else self._end_us
         return [*(one for one in by_lot if one[0] < begins_us), *written]

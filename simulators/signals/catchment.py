@@ -34,6 +34,10 @@ STORM_MM_H_MAX = 8.0  # mean of a storm: what a healthy season has
 SEASON_SHARE = 0.8  # more in June to September, and less in winter
 SEASON_PEAK = 0.55  # of the year: the middle of July
 
+TYPHOON_MM = (60.0, 95.0)  # one that does no harm: no river over its banks, no slope that goes
+TYPHOON_H = (18, 36)
+TYPHOON_SEASON = (0.60, 0.82)  # of the year: August to October
+
 Steps = list[tuple[int, float]]  # (from or at t_us, value), times rising
 
 
@@ -51,12 +55,42 @@ def storms(*, seed: int, month_count: float, end_us: int, year_offset_us: int = 
             break
         hours = dice.randint(*STORM_H)
         total_mm = min(math.exp(dice.uniform(*map(math.log, STORM_MM))), hours * STORM_MM_H_MAX)
-        for hour in range(hours):
-            share = (1 - abs(2 * (hour + 0.5) / hours - 1)) / (hours / 2)
-            rain.append((at_us + hour * HOUR_US, total_mm * share))
+        rain += _storm(at_us, hours, total_mm)
         at_us += hours * HOUR_US
-        rain.append((at_us, 0.0))
     return rain
+
+
+def typhoons(*, seed: int, year_count: int, end_us: int, year_offset_us: int = 0) -> Steps:
+    """Return the rain of so many harmless typhoons in each autumn, as (from t_us, mm/h)."""
+    dice = random.Random(f"typhoons {seed}")
+    rain: Steps = []
+    for year in range((end_us + year_offset_us) // YEAR_US + 1):
+        for share in sorted(dice.uniform(*TYPHOON_SEASON) for _ in range(year_count)):
+            hours, total_mm = dice.randint(*TYPHOON_H), dice.uniform(*TYPHOON_MM)
+            at_us = int((year + share) * YEAR_US) - year_offset_us
+            if 0 <= at_us < end_us:
+                rain = together(rain, _storm(at_us, hours, total_mm))
+    return rain
+
+
+def together(one: Steps, other: Steps) -> Steps:
+    """Return the sum of two rains."""
+    rates = [0.0, 0.0]
+    rain: Steps = []
+    for at_us, which, rate in sorted(
+        [*((at_us, 0, rate) for at_us, rate in one), *((at_us, 1, rate) for at_us, rate in other)]
+    ):
+        rates[which] = rate
+        if rain and rain[-1][0] == at_us:
+            rain.pop()
+        rain.append((at_us, sum(rates)))
+    return rain
+
+
+def _storm(at_us: int, hours: int, total_mm: float) -> Steps:
+    shares = [(1 - abs(2 * (hour + 0.5) / hours - 1)) / (hours / 2) for hour in range(hours)]
+    rain = [(at_us + hour * HOUR_US, total_mm * share) for hour, share in enumerate(shares)]
+    return [*rain, (at_us + hours * HOUR_US, 0.0)]
 
 
 class Catchment:

@@ -5,7 +5,15 @@ from itertools import pairwise
 
 import pytest
 
-from simulators.signals.catchment import HOUR_US, YEAR_US, Catchment, Steps, storms
+from simulators.signals.catchment import (
+    HOUR_US,
+    YEAR_US,
+    Catchment,
+    Steps,
+    storms,
+    together,
+    typhoons,
+)
 from simulators.signals.household import Held, Motion, outings
 
 DAY_US = 24 * HOUR_US
@@ -64,6 +72,24 @@ def test_ordinary_rain_is_of_its_count_and_size_and_more_of_it_falls_in_summer(s
                if 0.3 < at_us / YEAR_US < 0.8)  # fmt: skip
     assert half > sum(fallen) * 0.55
     assert storms(seed=seed, month_count=0.0, end_us=YEAR_US) == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_typhoons_by_lot_are_heavy_do_no_harm_and_come_in_autumn(seed: int) -> None:
+    offset_us = YEAR_US // 4
+    year = {"seed": seed, "end_us": YEAR_US, "year_offset_us": offset_us}
+    autumn, others = typhoons(year_count=4, **year), storms(month_count=6.0, **year)
+    assert all(0.59 < (at_us + offset_us) / YEAR_US < 0.83 for at_us, _ in autumn)
+    rain = together(others, autumn)
+    assert all(before[0] < after[0] for before, after in pairwise(rain))
+    assert fallen_mm(rain) == pytest.approx(fallen_mm(others) + fallen_mm(autumn))
+    assert 240 <= fallen_mm(autumn) <= 380
+    catchment = Catchment(rain, YEAR_US, 150.0)
+    assert peak(catchment.rises)[1] < 0.9 and catchment.torn_at_us(0.1) is None
+
+
+def fallen_mm(rain: Steps) -> float:
+    return sum((after[0] - before[0]) * before[1] / HOUR_US for before, after in pairwise(rain))
 
 
 def test_changes_are_where_the_signal_changes() -> None:

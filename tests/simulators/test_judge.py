@@ -4,11 +4,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hub.rules.finding import EMERGENCY, INFO, WATCH
+from hub.rules.seismic.intensity import intensity
 from hub.settings import Document, SettingsError
-from simulators.judge import Demand, Demands, Raised, judge, read_demands, reasons
+from simulators.judge import (
+    Demand,
+    Demands,
+    Raised,
+    judge,
+    read_demands,
+    reasons,
+    with_intensities,
+)
+from simulators.plain_intensity import plain_intensity
+from simulators.signals.quake import Quake
 
 RIVER = Raised(50.0, "river", "river", "river-1", WATCH, "reached Flood caution / 注意", "r1")
 DAY_S = 86_400.0
@@ -145,3 +157,33 @@ def test_every_scenario_demands_something() -> None:
     for path in Path(FOLDER).glob("*.toml"):
         found = read_scenario(path.stem).demands
         assert found.expect or found.forbid, path
+
+
+SAID = Raised(70.0, "quake", "quake", "ground-1", INFO,
+              "Largest equivalent intensity 5.3, class 5 upper: ground-1", "q1", True)  # fmt: skip
+ASKED = '[[expect]]\nkind = "quake"\nplace = "ground-1"\nintensity_within = 0.2'
+
+
+@pytest.mark.parametrize(
+    ("made", "met"), [(5.11, True), (5.49, True), (5.09, False), (5.51, False), (None, False)]
+)
+def test_the_last_intensity_that_is_said_is_held_against_that_of_the_signal(
+    made: float | None, met: bool
+) -> None:
+    values = {} if made is None else {"ground-1": made}
+    earlier = replace(SAID, at_s=50.0, text="equivalent intensity 4.1, class 4: ground-1")
+    other = replace(SAID, at_s=80.0, text="equivalent intensity 2.0: ground-2", place="ground-2")
+    found = judge(with_intensities(demands(ASKED), values), [SAID, earlier, other], 100.0)
+    assert found["expected"][0]["met"] == met and found["ok"] == met
+    assert not judge(with_intensities(demands(ASKED), values), [other], 100.0)["ok"]
+
+
+def test_a_run_of_another_length_is_not_judged_by_figures() -> None:
+    assert demands(ASKED).measured == {"ground-1"} and demands(ASKED, 0.5).measured == set()
+
+
+def test_the_plain_intensity_is_that_of_the_rules_arithmetic() -> None:
+    quake = Quake(start_us=20_000_000, peak_m_s2=2.5, seed=4, duration_us=20_000_000)
+    rows = [quake.sample(10_000_000 + at * 10_000) for at in range(4000)]
+    said = intensity(np.array(rows).T * 100, 100_000)
+    assert plain_intensity(quake, 20_000_000, 40_000_000) == pytest.approx(said, abs=1e-6)
