@@ -57,3 +57,6 @@ class Channel(Protocol):
 
     async def send(self, message: Message) -> None:
         """Deliver, and return when it was taken; SendError or OSError where it was not."""
+
+    async def close(self) -> None:
+        """Let go of what was kept open between two messages."""

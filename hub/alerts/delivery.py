@@ -69,6 +69,12 @@ class Delivery:
 
     async def run(self) -> None:
         """Deliver, for as long as it is not cancelled."""
+        try:
+            await self._run()
+        finally:
+            await self.channel.close()
+
+    async def _run(self) -> None:
         retry_s = RETRY_S_MIN
         while True:
             self._wake.clear()

@@ -37,6 +37,9 @@ class Drafts:
         except OSError as error:
             raise SendError(f"{self._folder}: {error.strerror}") from None
 
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
     def _write(self, message: Message) -> None:
         self._folder.mkdir(exist_ok=True)
         path = self._folder / f"{message.status.lower()}-{message.identifier}.txt"

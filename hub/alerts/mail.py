@@ -36,6 +36,9 @@ class Mail:
         """Deliver; SendError where the server says no to all receivers."""
         await asyncio.to_thread(self._send, self.compose(message))
 
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
     def compose(self, message: Message) -> EmailMessage:
         """Return the mail."""
         mail = EmailMessage(policy=SMTP)

@@ -71,6 +71,9 @@ class Webhook:
         request = urllib.request.Request(self._url, body, headers, method="POST")
         await asyncio.to_thread(self._post, request)
 
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
     def _post(self, request: urllib.request.Request) -> None:
         try:
             with self._opener.open(request, timeout=TIMEOUT_S) as answer:

@@ -69,9 +69,9 @@ class Client(aiomqtt.Client):
             ended = aiomqtt.MqttError("the broker ended the connection")
             raise self._disconnected.exception() or ended
 
-    def send(self, topic: str, message: bytes) -> int:
+    def send(self, topic: str, message: bytes, *, retain: bool = False) -> int:
         """Publish with QoS 1; return its number, for on_answer. MqttError where it cannot."""
-        info = self._client.publish(topic, message, 1)
+        info = self._client.publish(topic, message, 1, retain)
         if info.rc:
             self.check()
             raise aiomqtt.MqttCodeError(info.rc, "a bundle cannot be sent")
