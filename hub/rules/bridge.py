@@ -57,6 +57,10 @@ ROWS = (
     Row("bridge", "young_gpa", 200.0, "GPa", "Young's modulus at the gauge.", 1, 400),
     Row("bridge", "fatigue_class", "E", "", "Fatigue class (JSSC) of the detail at the gauge.",
         choices=CLASSES),
+    Row("bridge", "endurance_mpa", 0.0, "MPa",
+        "Stress range borne two million times, from the design; 0: as the class has it.", 0, 500),
+    Row("bridge", "cut_off_mpa", 0.0, "MPa",
+        "Varying stress range below which no cycle counts; 0: as the class has it.", 0, 500),
 )  # fmt: skip
 LISTS = ("bridge",)
 
@@ -84,6 +88,10 @@ def problems(tables: dict[str, Any], devices: set[str]) -> Iterator[Problem]:
         if row["vehicle_t_max"] and not row["tonnes_per_um_m"]:
             remedy = "Set bridge.tonnes_per_um_m with `hinomi hub weigh`, or 0 here."
             yield Problem("bridge", "vehicle_t_max", "needs a calibration", remedy, at)
+        endurance_mpa, cut_off_mpa = _stress_ranges(row)
+        if cut_off_mpa >= endurance_mpa:
+            remedy = f"Allowed: less than bridge.endurance_mpa, which is {endurance_mpa:g}."
+            yield Problem("bridge", "cut_off_mpa", f"is {cut_off_mpa:g}", remedy, at)
 
 
 @cache
@@ -92,6 +100,13 @@ def fatigue_classes() -> dict[str, Any]:
     text = importlib.resources.files("hub.rules").joinpath("data/fatigue_classes.toml").read_text()
     classes: dict[str, Any] = tomllib.loads(text)["classes"]
     return classes
+
+
+def _stress_ranges(row: dict[str, Any]) -> tuple[float, float]:
+    grade = fatigue_classes()[row["fatigue_class"]]
+    return row["endurance_mpa"] or grade["endurance_mpa"], row["cut_off_mpa"] or grade[
+        "cut_off_mpa"
+    ]
 
 
 class BridgeRule:
@@ -170,7 +185,7 @@ class BridgeRule:
         from hub.rules.structure.node import CYCLE_STEP_UM_M
 
         node = self.nodes[device]
-        grade = fatigue_classes()[node.row["fatigue_class"]]
+        endurance_mpa, cut_off_mpa = _stress_ranges(node.row)
         micro_per_mpa = 1000 / node.row["young_gpa"]
         counts = node.cycles.counts()
         last = node.last
@@ -192,8 +207,8 @@ class BridgeRule:
             "cycles": sorted(counts.items()),
             "cycle_step_um_m": CYCLE_STEP_UM_M,
             "damage": damage(counts, CYCLE_STEP_UM_M,
-                             endurance=grade["endurance_mpa"] * micro_per_mpa,
-                             cut_off=grade["cut_off_mpa"] * micro_per_mpa),
+                             endurance=endurance_mpa * micro_per_mpa,
+                             cut_off=cut_off_mpa * micro_per_mpa),
         }  # fmt: skip
 
     def _temperature(self, node: "Node", now_us: int) -> float | None:

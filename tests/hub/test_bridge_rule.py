@@ -143,9 +143,20 @@ def test_nothing_of_another_version_is_taken_and_no_table_costs_no_numpy() -> No
 
 
 def test_settings_that_do_not_fit_together_are_named() -> None:
-    tables = {"bridge": [{**ROW, "vehicle_t_max": 20.0}, {**ROW, "device": "nobody"}]}
-    found = [(one.name, one.at) for one in problems(tables, {"bridge-1"})]
-    assert found == [("device", 1), ("vehicle_t_max", 0)]
+    rows = [{**ROW, "vehicle_t_max": 20.0}, {**ROW, "device": "nobody", "endurance_mpa": 20.0}]
+    found = [(one.name, one.at) for one in problems({"bridge": rows}, {"bridge-1"})]
+    assert found == [("device", 1), ("vehicle_t_max", 0), ("cut_off_mpa", 1)]
+
+
+def test_stress_ranges_of_the_design_come_before_those_of_the_class() -> None:
+    rules = [
+        BridgeRule([{**ROW, **settings}])
+        for settings in ({}, {"endurance_mpa": 40.0, "cut_off_mpa": 14.5})
+    ]
+    for rule in rules:
+        rule.nodes["bridge-1"].cycles.put([0.0, 500.0] * 50)
+    plain, own = (rule.facts("bridge-1", 0)["damage"] for rule in rules)
+    assert own == pytest.approx(8 * plain) and plain > 0
 
 
 def test_classes_of_fatigue_fall_and_have_a_cut_off_below() -> None:

@@ -13,12 +13,13 @@ import pytest
 
 from hub.modes import Change
 from hub.report.assess import NodeResult, assess
-from hub.report.evidence import Span, Trace, read
+from hub.report.evidence import Span, Trace, _Found, _take, _traces, read
 from hub.report.inspections import NAME, QUIET_S, Inspections, report_name
 from hub.report.picture import COLUMNS, Curve, plot, to_svg
 from hub.report.words import WORDS
 from hub.report.worker import FILES
 from hub.rules.finding import EMERGENCY, Finding
+from protocols.batch import Series, encode_batch
 from protocols.vocabulary import MODE_DISASTER
 from tests.hub.bridge_parts import S
 from tests.hub.report_parts import AFTER_S, EVENT_US, OFFSET_US, fill, learned_rule, request
@@ -74,6 +75,16 @@ def test_a_node_without_data_is_judged_unknown_and_one_without_a_sensor_is_not()
     (one,) = assess({"bridge-1": facts}, {}, 200.0)
     assert one.score() == 1.0 and one.is_unknown()
     assert one.quantities["strain"].reason == "" and not one.counts("strain")
+
+
+def test_the_waveform_of_an_event_and_what_follows_it_are_one_trace() -> None:
+    found = _Found()
+    for second, channel in enumerate(("acc.z.event", "acc.z")):
+        series = Series(channel, "m/s2", (-3, 1), second * S, spacing_ns=500_000_000,
+                        values=[1, 2])  # fmt: skip
+        _take(encode_batch((1, second, 3, second * S), [series]), Span(1, 0, 9 * S, 0), found)
+    (trace,) = _traces(found).values()
+    assert trace.times_s.tolist() == [0.0, 0.5, 1.0, 1.5]
 
 
 def test_traces_tell_their_holes() -> None:
