@@ -94,7 +94,7 @@ DESK_TEXTS: dict[str, tuple[str, str]] = {
         "To confirm, type “{}”",
     ),
     "minutes": ("時間（分）", "Minutes"),
-    "drills": ("訓練を始める・終える", "Begin or end a drill"),
+    "drills": ("防災訓練", "Drills"),
     "drill_start": ("訓練を始める", "Begin a drill"),
     "drill_start_note": (
         "すべてに「訓練」と付き、本物のサイレンは鳴らず、時間が来れば自動で終わります。",
@@ -109,6 +109,7 @@ DESK_TEXTS: dict[str, tuple[str, str]] = {
     "drill_stop": ("訓練を終える", "End the drill"),
     # Alerts
     "alerts": ("続いている警報と知らせ", "Open alerts and findings"),
+    "to_alerts": ("警報とモード", "Alerts and mode"),
     "alerts_none": ("続いている警報はありません。", "No alert is open."),
     "level_info": ("情報", "Info"),
     "level_watch": ("注意", "Watch"),

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from hub.actors import actor_texts
 from hub.console.limits import ALERTS_MAX
 from hub.console.source import Snapshot
 
@@ -21,10 +22,20 @@ PERSONAL_FIELDS = ("device", "kind", "name_ja", "name_en", "state", "personal")
 def public_snapshot(snapshot: Snapshot) -> Snapshot:
     """Return a copy of the snapshot without what concerns a person, and with finite numbers."""
     public = dict(snapshot)
+    public["mode"] = public_mode(snapshot["mode"])
     public["devices"] = [public_device(device) for device in snapshot["devices"]]
     newest = sorted(snapshot["alerts"], key=lambda alert: alert["utc_us"], reverse=True)
     public["alerts"] = newest[:ALERTS_MAX]
     return public
+
+
+def public_mode(mode: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the mode without the name of the person who set it: that stands in the audit log."""
+    word = str(mode.get("actor", "")).partition(":")[0]
+    if word != "person":
+        return dict(mode)
+    ja, en = actor_texts(word)
+    return {**mode, "actor": word, "actor_ja": ja, "actor_en": en}
 
 
 def public_device(device: Mapping[str, Any]) -> dict[str, Any]:

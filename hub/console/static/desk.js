@@ -50,5 +50,4 @@ function take(stamp) {
 }
 
 byId("changed-bar").querySelector("a").href = location.pathname;
-document.documentElement.dataset.link = "live";
 setInterval(look, POLL_MS);
