@@ -144,6 +144,7 @@ def _fetch(config: configuration.Config, path: str) -> dict[str, Any]:
 # Commands that stand in files of their own.
 from hub import (  # noqa: E402
     alert_commands,  # noqa: F401
+    compact,  # noqa: F401
     dead_letter_commands,  # noqa: F401
     device_commands,  # noqa: F401
     keeping_commands,  # noqa: F401
