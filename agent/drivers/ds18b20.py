@@ -28,6 +28,8 @@ _READ_SCRATCHPAD = const(0xBE)
 _READ_POWER_SUPPLY = const(0xB4)
 _ROM_SIZE = const(8)
 _SCRATCHPAD_SIZE = const(9)
+_REGISTERS_AT = const(2)
+_REGISTERS = const(3)
 _CRC_POLYNOMIAL = const(0x8C)  # x8 + x5 + x4 + 1, least bit first
 _ALARM_HIGH = const(125)  # the ends of the chip's range: no alarm ever
 _ALARM_LOW = const(0xC9)
@@ -70,12 +72,15 @@ class Ds18b20:
         self._bus: Any = None
         self._begun_us = -1  # when the conversion that goes on began; -1: none does
         self._scratchpad = bytearray(_SCRATCHPAD_SIZE)
+        self._request = bytearray(1 + _ROM_SIZE + 1)  # to this chip alone: its address, a command
 
     def start(self) -> None:
         """Find the chip, verify that it is one with power of its own, and set its resolution."""
         self._bus = self._open_bus()
         if not self._rom:
             self._rom = self._only_one()
+        self._request[0] = _MATCH_ROM
+        self._request[1 : 1 + _ROM_SIZE] = self._rom
         self._read_scratchpad()
         if not self._is_powered():
             raise SensorError(
@@ -170,7 +175,8 @@ class Ds18b20:
         """Say something to this chip alone."""
         if not self._bus.reset():
             raise self._silence()
-        self._bus.write(bytes((_MATCH_ROM,)) + self._rom + bytes((command,)))
+        self._request[1 + _ROM_SIZE] = command
+        self._bus.write(self._request)
 
     def _read_scratchpad(self) -> None:
         scratchpad = self._scratchpad
@@ -192,11 +198,12 @@ class Ds18b20:
 
     def _check_registers(self) -> None:
         self._read_scratchpad()
-        if self._scratchpad[2:5] != self._registers:
-            raise SensorError(
-                self._name + ": the DS18B20 has lost its settings.",
-                "Check the sensor's power supply and its plug.",
-            )
+        for index in range(_REGISTERS):
+            if self._scratchpad[_REGISTERS_AT + index] != self._registers[index]:
+                raise SensorError(
+                    self._name + ": the DS18B20 has lost its settings.",
+                    "Check the sensor's power supply and its plug.",
+                )
 
     def _silence(self) -> SensorError:
         who = " " + self._rom.hex() if self._rom else ""

@@ -133,10 +133,9 @@ class Ld2410:
     def _is_beginning(self) -> bool:
         """Return whether what is there may be the beginning of a frame."""
         frame, filled = self._frame, self._filled
-        if filled < len(_HEADER):
-            return frame[:filled] == _HEADER[:filled]
-        if frame[: len(_HEADER)] != _HEADER:
-            return False
+        for index in range(min(filled, len(_HEADER))):
+            if frame[index] != _HEADER[index]:
+                return False
         if filled < _HEAD_SIZE:
             return True
         return _PLAIN_SIZE + _FRAME_EXTRA <= self._size() <= len(frame)
@@ -151,7 +150,14 @@ class Ld2410:
         while start < filled and frame[start] != _HEADER[0]:
             start += 1
         self._filled = filled - start
-        frame[: self._filled] = frame[start:filled]
+        for index in range(self._filled):
+            frame[index] = frame[start + index]
+
+    def _ends_at(self, size: int) -> bool:
+        for index in range(len(_FOOTER)):
+            if self._frame[size - len(_FOOTER) + index] != _FOOTER[index]:
+                return False
+        return True
 
     def _take_report(self) -> bool:
         """Note what a frame says; return whether it is just so."""
@@ -159,7 +165,7 @@ class Ld2410:
         state = frame[8]
         moving_cm, still_cm = frame[9] | frame[10] << 8, frame[12] | frame[13] << 8
         is_whole = (
-            frame[size - 4 : size] == _FOOTER
+            self._ends_at(size)
             and frame[size - 6] == _TAIL
             and frame[size - 5] == 0
             and frame[7] == _BEGIN

@@ -31,19 +31,21 @@ class ShiftIn:
         hold, release: keep interrupts away, as machine.disable_irq and enable_irq do; without,
         pulses are measured all the same.
         """
-        self._data = data
-        self._clock = clock
+        # Bound once: that costs heap, and a pulse is short.
+        self._get_data = data.value
+        self._set_clock = clock.set
         self._now_us = now_us
         self._hold = hold
         self._release = release
 
     def data(self) -> int:
         """Return the level of the data pin."""
-        return self._data.value()
+        level: int = self._get_data()
+        return level
 
     def rest(self, level: int) -> None:
         """Leave the clock pin at that level."""
-        self._clock.set(level)
+        self._set_clock(level)
 
     def read(self, pulses: int) -> int:
         """Clock so many bits in (1..30), the first the highest; -1 if a pulse was over 50 us."""
@@ -57,7 +59,7 @@ class ShiftIn:
             release(state)
 
     def _read(self, pulses: int) -> int:
-        set_clock, get_data, now_us = self._clock.set, self._data.value, self._now_us
+        set_clock, get_data, now_us = self._set_clock, self._get_data, self._now_us
         bits = 0
         longest_us = 0
         for _ in range(pulses):

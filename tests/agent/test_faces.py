@@ -80,15 +80,15 @@ FACES = (
     ("ds18b20", settings_of(pin=1, every_ms=1000, bits=9), 0.0625, 1_000_000, 125_000),
     ("ld2410", settings_of(uart=0), 1, 1_000_000, 250_000),
     ("ld2410", settings_of(uart=0, every_ms=100), 1, 100_000, 100_000),
-    ("gnss", settings_of(uart=0), 1e-7, 1_000_000, 133_333),
+    ("gnss", settings_of(uart=0), 4e-7, 1_000_000, 133_333),
     ("digital_input", settings_of(pin=1), 1, 0, 10_000),
     ("wire_loop", settings_of(adc=0), 1, 0, 50_000),
     ("pressure_mat", settings_of(adc=0, on_u16=30_000, off_u16=20_000), 1, 0, 250_000),
 )
 CHANNELS = {
     "gnss": [
-        ("lat", "lat", 1e-7),
-        ("lon", "lon", 1e-7),
+        ("lat", "lat", 4e-7),
+        ("lon", "lon", 4e-7),
         ("height", "m", 0.01),
         ("speed", "m/s", 0.001),
         ("satellites", "1", 1),

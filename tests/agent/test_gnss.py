@@ -55,9 +55,19 @@ def error_of(sensor: Gnss, now_us: int) -> SensorError:
 
 
 def test_both_sentences_of_a_moment_make_a_reading() -> None:
-    expected = [356_520_575, 1_397_423_868, 3840, 5144, 9, NOON_S + 1]
+    expected = [89_130_144, 349_355_967, 3840, 5144, 9, NOON_S + 1]
     for data in (rmc("120001.00") + gga("120001.00"), gga("120001") + rmc("120001.00")):
         assert read_after(data) == expected
+
+
+def test_south_and_west_are_negative_and_no_other_letter_will_do() -> None:
+    def with_place(place: str) -> "list[int]":
+        body = "GNGGA,120001.00," + place + ",1,09,1.0,38.4,M,36,M,,"
+        return read_after(rmc("120001.00") + sentence(body))
+
+    assert with_place("3539.12345,S,13944.54321,W")[:2] == [-89_130_144, -349_355_967]
+    for letter in ("", "X", "NE", "n"):
+        assert with_place("3539.12345," + letter + ",13944.54321,E") == []
 
 
 def test_newest_of_several_counts() -> None:

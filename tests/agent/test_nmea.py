@@ -1,11 +1,12 @@
 """Sentences of NMEA 0183, byte by byte."""
 
 from agent.drivers.nmea import (
+    FIELDS_MAX,
     SENTENCE_SIZE_MAX,
     TALKERS,
     SentenceReader,
+    angle_steps,
     days_since_2000,
-    degrees_e7,
     fixed_point,
     seconds_of_day,
 )
@@ -23,10 +24,22 @@ def read(data: bytes) -> "tuple[list[list[str]], int]":
     reader = SentenceReader()
     found = []
     for byte in data:
-        fields = reader.feed(byte)
-        if fields is not None:
-            found.append(fields)
+        if reader.feed(byte):
+            starts = reader.starts
+            found.append(
+                [
+                    bytes(reader.line[starts[index] : starts[index + 1] - 1]).decode()
+                    for index in range(reader.count)
+                ]
+            )
     return found, reader.errors
+
+
+def of(call: "Any", text: str, *arguments: int) -> int:
+    """Let a text be read in the middle of others."""
+    data = b"9," + text.encode() + b",9"
+    result: int = call(data, 2, 2 + len(text), *arguments)
+    return result
 
 
 def sentence(body: bytes) -> bytes:
@@ -36,9 +49,9 @@ def sentence(body: bytes) -> bytes:
     return b"$" + body + b"*%02x\r\n" % checksum
 
 
-def is_refused(call: "Any", *arguments: object) -> bool:
+def is_refused(call: "Any", *arguments: "Any") -> bool:
     try:
-        call(*arguments)
+        of(call, *arguments)
     except ValueError:
         return True
     return False
@@ -99,48 +112,60 @@ def test_empty_and_short_lines_are_refused() -> None:
 
 
 def test_numbers_are_exact() -> None:
-    assert fixed_point("545.4", 2) == 54_540
-    assert fixed_point("-0.05", 2) == -5
-    assert fixed_point("12", 3) == 12_000
-    assert fixed_point("1.23456", 2) == 123
-    assert fixed_point("7.", 1) == 70
+    assert of(fixed_point, "545.4", 2) == 54_540
+    assert of(fixed_point, "-0.05", 2) == -5
+    assert of(fixed_point, "12", 3) == 12_000
+    assert of(fixed_point, "1.23456", 2) == 123
+    assert of(fixed_point, "7.", 1) == 70
     for text in ("", "-", ".5", "1.2.3", "1e5", " 1", "+1", "--1", "1.-2", "a"):
         assert is_refused(fixed_point, text, 2)
 
 
-def test_angles_are_in_1e_7_degrees() -> None:
-    assert degrees_e7("4807.038", "N", 2) == 481_173_000
-    assert degrees_e7("01131.000", "E", 3) == 115_166_667
-    assert degrees_e7("01131.000", "W", 3) == -115_166_667
-    assert degrees_e7("3539.12345", "S", 2) == -356_520_575
-    assert degrees_e7("0000.00003", "N", 2) == 5
-    assert degrees_e7("0000.0000029", "N", 2) == 0
-    assert degrees_e7("0000.0000030", "N", 2) == 1
-    assert degrees_e7("9000.000", "S", 2) == -900_000_000
-    assert degrees_e7("18000.0", "E", 3) == 1_800_000_000
+def test_angles_are_in_steps_of_4e_7_degrees() -> None:
+    assert of(angle_steps, "4807.038", 2) == 481_173_000 // 4
+    assert of(angle_steps, "01131.000", 3) == 28_791_667
+    assert of(angle_steps, "3539.12345", 2) == 89_130_144
+    assert of(angle_steps, "0000.0000119", 2) == 0
+    assert of(angle_steps, "0000.0000120", 2) == 1
+    assert of(angle_steps, "9000.000", 2) == 900_000_000 // 4
+    assert of(angle_steps, "18000.0", 3) == 1_800_000_000 // 4
 
 
 def test_angles_that_cannot_be_are_refused() -> None:
-    for text, hemisphere, size in (
-        ("", "N", 2),
-        ("4807.038", "", 2),
-        ("4807.038", "X", 2),
-        ("4860.000", "N", 2),
-        ("9000.001", "N", 2),
-        ("18000.001", "E", 3),
-        ("9000.000006", "N", 2),
-        ("18000.000006", "E", 3),
-        ("48", "N", 2),
-        ("-107.0", "N", 2),
-        ("48-7.0", "N", 2),
+    for text, size in (
+        ("", 2),
+        ("4860.000", 2),
+        ("9000.001", 2),
+        ("9100.000", 2),
+        ("18000.001", 3),
+        ("9000.0000001", 2),
+        ("18000.0000001", 3),
+        ("48", 2),
+        ("-107.0", 2),
+        ("48-7.0", 2),
     ):
-        assert is_refused(degrees_e7, text, hemisphere, size)
+        assert is_refused(angle_steps, text, size)
+
+
+def test_a_sentence_of_many_fields_keeps_to_its_room() -> None:
+    found, errors = read(sentence(b"GNGSV" + b"," * 60))
+    assert errors == 0 and len(found[0]) == FIELDS_MAX
+    assert found[0][:-1] == ["GSV"] + [""] * (FIELDS_MAX - 2)
+
+
+def test_type_letter_and_number_of_a_field() -> None:
+    reader = SentenceReader()
+    assert [reader.feed(byte) for byte in GGA].count(True) == 1
+    assert reader.is_type(b"GGA") and not reader.is_type(b"GGB") and not reader.is_type(b"GG")
+    assert [reader.letter(field) for field in (2, 3, 6, 13)] == [0, ord("N"), ord("1"), 0]
+    assert reader.is_empty(13) and not reader.is_empty(3)
+    assert reader.number(9, 2) == 54_540
 
 
 def test_times_of_day() -> None:
-    assert seconds_of_day("000000") == 0
-    assert seconds_of_day("123519.00") == 45_319
-    assert seconds_of_day("235960.5") == 86_400  # a leap second
+    assert of(seconds_of_day, "000000") == 0
+    assert of(seconds_of_day, "123519.00") == 45_319
+    assert of(seconds_of_day, "235960.5") == 86_400  # a leap second
     for text in ("", "12351", "240000", "126000", "123561", "12a519", "-12351"):
         assert is_refused(seconds_of_day, text)
     for text in ("12345.6", "12345.", "1235190", "0123519.0", "123519.5.5", "123519.x"):
@@ -158,7 +183,7 @@ def test_dates() -> None:
         ("231126", 9823),
         ("311299", 36_524),
     ):
-        assert days_since_2000(text) == days
+        assert of(days_since_2000, text) == days
     for text in (
         "",
         "10126",

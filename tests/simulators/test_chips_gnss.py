@@ -23,7 +23,7 @@ def test_positions_follow_the_bus() -> None:
         second_us = (utc_s - BEGINS_S) * SECOND_US
         assert 0 < t_us - second_us < 1_500_000
         latitude, longitude, speed_m_s = route.sample(second_us)
-        assert distance_m((latitude, longitude), (lat / 1e7, lon / 1e7)) < 12
+        assert distance_m((latitude, longitude), (lat * 4e-7, lon * 4e-7)) < 12
         assert abs(speed_mm_s / 1000 - speed_m_s) < 0.3
         assert (height_cm, satellites) == (2000, 9)
 
@@ -32,15 +32,15 @@ def test_half_of_all_positions_err_by_less_than_the_data_sheet_says() -> None:
     errors = []
     for seed in range(12):
         for row in Bench(SETTINGS, HERE, seed=seed, first_fix_us=0).run(300 * SECOND_US):
-            north, east = row[1] / 1e7 + 33.856781, row[2] / 1e7 + 70.123456
+            north, east = row[1] * 4e-7 + 33.856781, row[2] * 4e-7 + 70.123456
             errors.append(111_195 * math.hypot(north, east * math.cos(math.radians(33.86))))
     assert 1.8 < sorted(errors)[len(errors) // 2] < 3.3
 
 
-def test_position_is_exact_to_two_centimetres_without_noise() -> None:
+def test_position_is_exact_to_four_centimetres_without_noise() -> None:
     made = Bench(SETTINGS, HERE, noise=False, first_fix_us=0).run(5 * SECOND_US)
     for row in made:
-        assert abs(row[1] + 338_567_810) <= 1 and abs(row[2] + 701_234_560) <= 1
+        assert abs(row[1] + 84_641_952) <= 1 and abs(row[2] + 175_308_640) <= 1
 
 
 @pytest.mark.parametrize("talker", ["GP", "GL", "GQ", "QZ"])
@@ -81,7 +81,7 @@ def test_fault_is_told_and_heals(fault: str) -> None:
         bench.run(10 * SECOND_US)
     bench.chip.fault = None
     bench.driver.start()
-    assert {row[1] for row in bench.run(5 * SECOND_US)} <= {-338_567_810, -338_567_812}
+    assert {row[1] for row in bench.run(5 * SECOND_US)} <= {-84_641_952, -84_641_953}
 
 
 def test_brown_out_in_the_middle_of_a_sentence_does_no_harm() -> None:

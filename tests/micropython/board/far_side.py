@@ -72,12 +72,12 @@ class Device:
         count = self.driver.read(self.out, self.board.clock.now_us())
         return list(self.out[: count * len(self.driver.channels)])
 
-    def read_locked(self, uptime_us: int) -> "tuple[int, int, int]":
+    def read_locked(self, uptime_us: int, is_watched: bool) -> "tuple[int, int, int]":
         """Read twice from the same state and the same answers, the second time without a heap.
 
         uptime_us: what the board has run longer than the models of its chips. The samples then go
-        to a ring, and through what watches them. Return the samples of the first read and of the
-        second, and whether the second asked for heap.
+        to a ring, and, is_watched, through what watches them. Return the samples of the first
+        read and of the second, and whether the second asked for heap.
         """
         driver, out, width = self.driver, self.out, len(self.driver.channels)
         ring = Ring(width, driver.samples_max)
@@ -97,6 +97,7 @@ class Device:
             count = driver.read(out, now_us)
             if count:
                 ring.append(out, count)
+            if count and is_watched:
                 sums.take(out, count)
                 detector.feed(out, count)
         except MemoryError:
