@@ -1,8 +1,8 @@
 """Long-period class (長周期地震動階級): how pendulums of 1.6 to 7.8 s, as tall buildings, swing.
 
-Source: Japan Meteorological Agency, 長周期地震動階級および関連解説表, and NIED,
-長周期地震動モニタ (長周期地震動指標について): absolute velocity response Sva, damping 5 %, periods 1.6 to 7.8 s in
-steps of 0.2 s, classes from 5, 15, 50 and 100 cm/s. Neither says how velocity is got from
+Source: Japan Meteorological Agency, 長周期地震動階級および関連解説表, and the notes of NIED's
+長周期地震動モニタ: absolute velocity response Sva, damping 5 %, periods 1.6 to 7.8 s in steps of
+0.2 s, classes from 5, 15, 50 and 100 cm/s. Neither says how velocity is got from
 acceleration, whose drift has no end, nor how the horizontal axes are joined. Ours: what is slower
 than CUT_S is left out with a soft edge, and the axes are composed as a vector in time.
 """
