@@ -12,6 +12,7 @@ from typing import Any
 
 from hub.config import Device
 from hub.device_clocks import Clocks
+from hub.device_health import Start
 from hub.timekeeping import Timekeeper
 from protocols.batch import Batch
 
@@ -23,6 +24,10 @@ ALERTS_MAX = 100
 # A reading is current while younger than three of its report intervals, but at least this.
 CURRENT_US_MIN = 15_000_000
 SILENT_US = 30_000_000
+# Rows of devices at a time, of which each screen gets all once a second. Beyond it those that want
+# a look go first; how many there are of each state is told of all.
+DEVICES_MAX = 500
+STATES = ("silent", "offline", "online", "never")  # the first to be shown first
 
 
 @dataclass
@@ -47,7 +52,7 @@ class State:
     heard_us: int | None = None
     boot: int | None = None
     firmware: str = ""
-    reset_cause: str = ""
+    start: Start = field(default_factory=Start)
 
 
 class Live:
@@ -57,7 +62,9 @@ class Live:
         self._devices = devices
         self._time = time
         self._clocks = clocks
+        self.first: frozenset[str] = frozenset()  # devices that are shown whatever they are like
         self.states: dict[str, State] = {name: State() for name in devices}
+        self._shown = list(devices)[:DEVICES_MAX]
         self._alerts: deque[dict[str, Any]] = deque(maxlen=ALERTS_MAX)
         self._alert_count = 0
         self._allowance = float(DECODES_PER_S_MAX)
@@ -134,22 +141,34 @@ class Live:
         """Return the newest alerts, with their time on the hub's UTC as it is now."""
         return [{**one, "utc_us": self._time.utc_us(one["at_us"])} for one in self._alerts]
 
-    def devices(self, online: set[str], now_us: int) -> list[dict[str, Any]]:
-        """Return one row for each device."""
-        return [
-            self._device(device, self.states[name], name in online, now_us)
-            for name, device in self._devices.items()
-        ]
+    def devices(
+        self, online: set[str], now_us: int
+    ) -> tuple[list[dict[str, Any]], dict[str, int]]:
+        """Return one row for each device, at most DEVICES_MAX; and how many are in each state."""
+        words = {name: self._word(state, name in online, now_us)
+                 for name, state in self.states.items()}  # fmt: skip
+        counts = dict.fromkeys(STATES, 0)
+        for word in words.values():
+            counts[word] += 1
+        safe = {name for name, state in self.states.items() if state.start.is_safe}
+        names = list(words)
+        if len(names) > DEVICES_MAX:
+            ranks = {word: at for at, word in enumerate(STATES)}
+            is_first = self.first | safe
+            names.sort(key=lambda name: -1 if name in is_first else ranks[words[name]])
+        shown = self._shown = names[:DEVICES_MAX]
+        rows = [self._device(self._devices[name], words[name], now_us) for name in shown]
+        return rows, {**counts, "safe_mode": len(safe), "shown": len(rows)}
 
-    def _device(
-        self, device: Device, state: State, is_online: bool, now_us: int
-    ) -> dict[str, Any]:
+    def _word(self, state: State, is_online: bool, now_us: int) -> str:
         if state.heard_us is None:
-            word = "online" if is_online else "never"
-        elif not is_online:
-            word = "offline"
-        else:
-            word = "silent" if now_us - state.heard_us > SILENT_US else "online"
+            return "online" if is_online else "never"
+        if not is_online:
+            return "offline"
+        return "silent" if now_us - state.heard_us > SILENT_US else "online"
+
+    def _device(self, device: Device, word: str, now_us: int) -> dict[str, Any]:
+        state = self.states[device.name]
         key = (device.name, state.boot or 0)
         return {
             "device": device.name,
@@ -162,7 +181,12 @@ class Live:
             if state.heard_us is None
             else (now_us - state.heard_us) // 1000,
             "firmware": state.firmware,
-            "reset_cause": state.reset_cause,
+            "slot": state.start.slot,
+            "on_trial": state.start.is_on_trial,
+            "reset_cause": state.start.cause,
+            "safe_mode": state.start.is_safe,
+            "supply_weak": state.start.is_supply_weak,
+            "crash": state.start.crash,
             "clock_uncertainty_us": self._clocks.uncertainty_us(key),
             "readings": [
                 self._reading(name, one, now_us) for name, one in sorted(state.channels.items())
@@ -179,11 +203,11 @@ class Live:
                 "current": age_us < due_us}  # fmt: skip
 
     def channels(self) -> list[tuple[str, str, str]]:
-        """Return (device, channel, unit) of all that have a history."""
+        """Return (device, channel, unit) of all that have a history, of the devices last shown."""
         return [
             (device, name, channel.unit)
-            for device, state in self.states.items()
-            for name, channel in sorted(state.channels.items())
+            for device in self._shown
+            for name, channel in sorted(self.states[device].channels.items())
         ]
 
     def history(self, device: str, channel: str, since_utc_us: int) -> list[list[float]]:

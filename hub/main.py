@@ -21,6 +21,7 @@ from hub.config import Config
 from hub.console.desk import Desk
 from hub.console.server import certificate_of, serve
 from hub.device_control import DeviceControl
+from hub.device_health import start_of
 from hub.ingest import Exchange, Ingest
 from hub.ledger import audit
 from hub.links.tcp import listen
@@ -78,6 +79,7 @@ class Hub:
         self.sender = HubSender(config.id, config.secret, self.store)
         self.timing = Timing(config.id, self.clock, self.store, self.sender)
         self.live = Live(config.devices, self.timing.clocks, self.timing.time)
+        self.live.first = frozenset(row["device"] for row in tables["siren"])
         self.watch = Watch(
             config, self.store, self.sender, clock=self.clock, timing=self.timing, live=self.live
         )
@@ -220,7 +222,7 @@ class Hub:
         self.watch.orders.greeted(device, hello)
         state = self.live.states[device]
         state.boot, state.firmware = hello["boot"], hello["firmware"]
-        state.reset_cause = hello["reset_cause"]
+        state.start = start_of(hello["reset_cause"])
 
     def _jumped(self, texts: tuple[str, str]) -> None:
         self.watch.notice(INFO, "clock", texts)
@@ -281,6 +283,7 @@ class Hub:
         """Return the whole state; see hub.console.source."""
         now_us = self.clock.now_us()
         live, stored = self.live, self.store.statistics()
+        devices, counts = live.devices(set(self.ingest.peers), now_us)
         uplinks = [one.statistics() for one in self.uplinks]
         for one in uplinks:
             one["drain_per_s"] = self._rates.of(one["name"], one["delivered"])
@@ -291,7 +294,8 @@ class Hub:
                     "utc_us": self.timing.time.utc_us(now_us),
                     **self.timing.statistics()},
             "mode": self.watch.mode_snapshot(),
-            "devices": live.devices(set(self.ingest.peers), now_us),
+            "devices": devices,
+            "device_counts": counts,
             "uplinks": uplinks,
             "ingest": {**self.ingest.statistics(),
                        "frames_per_s": self._rates.of("frames", live.frames_count),

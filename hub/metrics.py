@@ -105,6 +105,15 @@ ROWS = (
         "delivery.sirens.given_up"),
     Row("hinomi_siren_unconfirmed", GAUGE, "Told to sound, not confirmed yet.",
         "delivery.sirens.unconfirmed"),
+    Row("hinomi_devices_in_safe_mode", GAUGE, "Devices that run without their sensors.",
+        "device_counts.safe_mode"),
+    Row("hinomi_devices_shown", GAUGE, "Devices that have samples of their own here.",
+        "device_counts.shown"),
+    Row("hinomi_update_stage", GAUGE, "Stage of the newest rollout, 1 to 3.", "update.stage"),
+    Row("hinomi_update_stopped", GAUGE, "1 where it has stopped before its end.",
+        "update.is_stopped"),
+    Row("hinomi_update_frozen", GAUGE, "1 while the mode of operation holds it.",
+        "update.is_frozen"),
     Row("hinomi_console_clients", GAUGE, "Screens on the page.", "console.clients"),
 )  # fmt: skip
 
@@ -152,6 +161,10 @@ DEVICE_ROWS = (
         "last_frame_age_ms", 1e-3),
     Row("hinomi_device_received_frames", COUNTER, "Frames taken since the start.", "received"),
     Row("hinomi_device_boot", GAUGE, "Number of its boot.", "boot"),
+    Row("hinomi_device_safe_mode", GAUGE, "1 while it runs without its sensors.", "safe_mode"),
+    Row("hinomi_device_supply_weak", GAUGE, "1 where its supply cuts boots short.",
+        "supply_weak"),
+    Row("hinomi_device_on_trial", GAUGE, "1 while its firmware is on trial.", "on_trial"),
     Row("hinomi_device_clock_uncertainty_seconds", GAUGE, "How far off its clock may be known.",
         "clock_uncertainty_us", 1e-6),
 )  # fmt: skip
@@ -176,12 +189,12 @@ class HubCollector(Collector):
         yield from _families(CHANNEL_ROWS, channels)
         devices = [({"device": one["device"]}, one) for one in state["devices"]]
         yield from _families(DEVICE_ROWS, devices)
-        yield from self._states(devices)
+        yield from self._states()
         yield from self._ups(uplinks)
         yield from self._refusals()
         yield from self._commits()
 
-    def _states(self, devices: list[tuple[dict[str, str], Any]]) -> Iterator[Metric]:
+    def _states(self) -> Iterator[Metric]:
         hub, mode = self._snapshot["hub"], self._snapshot["mode"]["mode"]
         yield _one_of("hinomi_mode", "The mode: 1 for the one it is.", mode, MODE_NAMES)
         quality = hub["utc_quality"]
@@ -189,7 +202,12 @@ class HubCollector(Collector):
         yield _one_of("hinomi_hub_utc_quality", text, quality, UTC_QUALITY_NAMES)
         family = GAUGE("hinomi_devices", "Enrolled devices by state.", labels=["state"])
         for state in DEVICE_STATES:
-            count = sum(one["state"] == state for _, one in devices)
+            family.add_metric([state], self._snapshot["device_counts"][state])
+        yield family
+        update = self._snapshot.get("update")
+        family = GAUGE("hinomi_update_devices", "Devices of the newest rollout by state.",
+                       labels=["state"])  # fmt: skip
+        for state, count in (update["counts"] if update else {}).items():
             family.add_metric([state], count)
         yield family
 

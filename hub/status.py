@@ -8,6 +8,8 @@ from rich.table import Table
 MODE_STYLES = {"normal": "green", "watch": "yellow", "disaster": "bold red"}
 CLOCK_STYLES = {"synchronised": "green", "unsynchronised": "yellow", "implausible": "bold red"}
 
+DEVICE_STYLES = {"online": "green", "silent": "yellow", "offline": "red", "never": "dim"}
+
 
 def render(state: dict[str, Any], console: Console | None = None) -> None:
     """Print mode, devices, uplinks and refusals. state: the page's snapshot."""
@@ -29,6 +31,12 @@ def render(state: dict[str, Any], console: Console | None = None) -> None:
         words = f"{one['id']}{drill} {one['level']}: {one['event_en']}: {one['text_en']}"
         out.print(f"alert {words}{unseen}", style="bold red", markup=False)
     out.print(devices_table(state["devices"]))
+    total = sum(state["device_counts"][word] for word in DEVICE_STYLES)
+    if total > len(state["devices"]):
+        words = ", ".join(f"{word} {state['device_counts'][word]}" for word in DEVICE_STYLES)
+        out.print(f"{len(state['devices'])} of {total} devices; {words}")
+    if state["update"] and not (state["update"]["is_over"] and not state["update"]["stopped"]):
+        out.print(update_words(state["update"]), markup=False)
     out.print(uplinks_table(state["uplinks"]))
     ingest = state["ingest"]
     used = f"{store['bytes'] >> 20} of {store['size_max'] >> 20} MiB"
@@ -45,22 +53,32 @@ def render(state: dict[str, Any], console: Console | None = None) -> None:
 def devices_table(devices: list[dict[str, Any]]) -> Table:
     """Return the devices as a table."""
     table = Table("device", "kind", "state", "boot", "last frame", "frames", "newest readings")
-    styles = {"online": "green", "silent": "yellow", "offline": "red", "never": "dim"}
     for one in devices:
-        age_ms = one["last_frame_age_ms"]
+        safe = " [bold red]SAFE MODE[/]" if one.get("safe_mode") else ""
+        age_ms = one.get("last_frame_age_ms")  # of a personal device there is none
         readings = "personal" if one["personal"] else ", ".join(
             f"{row['channel']} {row['value']:.4g} {row['unit']}" for row in one["readings"][:3]
         )  # fmt: skip
         table.add_row(
             one["device"],
             one["kind"],
-            f"[{styles[one['state']]}]{one['state']}[/]",
-            str(one["boot"] or "-"),
+            f"[{DEVICE_STYLES[one['state']]}]{one['state']}[/]{safe}",
+            str(one.get("boot") or "-"),
             "-" if age_ms is None else f"{age_ms / 1000:.1f} s ago",
-            str(one["received"]),
+            str(one.get("received", "-")),
             readings,
         )
     return table
+
+
+def update_words(update: dict[str, Any]) -> str:
+    """Return how far a rollout is, or why it has stopped."""
+    counts = update["counts"]
+    done = f"update {update['version']}: {counts['healthy']} of {sum(counts.values())}"
+    if update["stopped"]:
+        return f"{done}, STOPPED: {update['stopped']}"
+    frozen = ", frozen by the mode" if update["is_frozen"] else ""
+    return f"{done}, stage {update['stage']} of 3{frozen}"
 
 
 def uplinks_table(uplinks: list[dict[str, Any]]) -> Table:

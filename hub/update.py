@@ -20,6 +20,7 @@ from hub.rollout import (
     FETCHING,
     HEALTHY,
     PACKAGE,
+    STATES,
     SWITCHING,
     WAITING,
     Limits,
@@ -44,8 +45,10 @@ log = logging.getLogger(__name__)
 META_KEY = "update"
 FOLDER = "update"
 ORDER = "order.json"
+SHOWN_MAX = 50  # devices of a status, those at work first; how many there are is told of all
 FIRMWARE_NAME = "hinomi-agent "
 
+SHOWN = (FETCHING, SWITCHING, FAILED, WAITING, HEALTHY, PACKAGE)
 # (actor, command, what, after) into the audit log.
 Note = Callable[[str, str, str, str], None]
 
@@ -92,23 +95,29 @@ class Update:
         rollout = self.rollout
         if rollout is None:
             return None
-        rows = []
-        for device in rollout.devices:
-            state, detail = rollout.states.get(device, (WAITING, ""))
-            talk = self._talks.get(device)
-            offset = talk.offset if talk is not None and state == FETCHING else 0
-            rows.append({"device": device, "state": state, "detail": detail, "offset": offset})
+        shown = rollout.devices
+        if len(shown) > SHOWN_MAX:
+            shown = sorted(shown, key=lambda device: SHOWN.index(rollout.state(device)))
+        rows = [self._row(rollout, device) for device in shown[:SHOWN_MAX]]
         return {
             "version": rollout.version,
             "file": rollout.file,
             "size": len(self._image),
             "stage": rollout.stage + 1,
             "stopped": rollout.stopped,
+            "is_stopped": bool(rollout.stopped),
             "is_over": rollout.is_over(),
             "is_frozen": self.is_frozen(),
             "is_forced": rollout.is_forced,
+            "counts": {state: rollout.count(state) for state in STATES},
             "devices": rows,
         }
+
+    def _row(self, rollout: Rollout, device: str) -> dict[str, Any]:
+        state, detail = rollout.states.get(device, (WAITING, ""))
+        talk = self._talks.get(device)
+        offset = talk.offset if talk is not None and state == FETCHING else 0
+        return {"device": device, "state": state, "detail": detail, "offset": offset}
 
     def is_frozen(self) -> bool:
         """Tell whether the mode of operation forbids updates now."""

@@ -185,7 +185,7 @@ def _state(loaded: configuration.Config) -> dict[str, Any] | None:
 
 
 def _follow(loaded: configuration.Config, state: dict[str, Any]) -> dict[str, Any]:
-    total = len(state["devices"])
+    total = sum(state["counts"].values())
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.1f}"))
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("", total=total)
@@ -202,11 +202,9 @@ def _follow(loaded: configuration.Config, state: dict[str, Any]) -> dict[str, An
 
 def _done(state: dict[str, Any]) -> float:
     """Return the devices that are through, with the fraction that others have fetched."""
-    size = max(1, state["size"])
-    return sum(
-        1.0 if row["state"] in (HEALTHY, PACKAGE, FAILED) else row["offset"] / size
-        for row in state["devices"]
-    )
+    size, counts = max(1, state["size"]), state["counts"]
+    fetched = sum(row["offset"] / size for row in state["devices"])  # else 0
+    return float(counts[HEALTHY] + counts[PACKAGE] + counts[FAILED] + fetched)
 
 
 def _render(state: dict[str, Any]) -> None:
@@ -220,3 +218,7 @@ def _render(state: dict[str, Any]) -> None:
         share = f"{100 * row['offset'] // max(1, state['size'])} %" if row["offset"] else ""
         table.add_row(row["device"], f"[{style}]{row['state']}[/]", share, row["detail"])
     out.print(table)
+    total = sum(state["counts"].values())
+    if total > len(state["devices"]):
+        counts = ", ".join(f"{name} {count}" for name, count in state["counts"].items() if count)
+        out.print(f"{len(state['devices'])} of {total} devices; {counts}", markup=False)

@@ -3,7 +3,8 @@
 from hub.clock import HostClock
 from hub.config import Device
 from hub.device_clocks import Clocks
-from hub.live import CURRENT_US_MIN, DECODES_PER_S_MAX, SILENT_US, Live
+from hub.device_health import start_of
+from hub.live import CURRENT_US_MIN, DECODES_PER_S_MAX, DEVICES_MAX, SILENT_US, Live
 from hub.timekeeping import Timekeeper
 from tests.hub.batches import S, batch
 
@@ -24,7 +25,7 @@ def made(personal: bool = False) -> Live:
 
 def reading(live: Live, now_us: int) -> dict[str, object]:
     """Return the only reading of the only device."""
-    (device,) = live.devices({NAME}, now_us)
+    ((device,), _) = live.devices({NAME}, now_us)
     (one,) = device["readings"]
     assert isinstance(one, dict)
     return one
@@ -67,7 +68,7 @@ def test_frames_of_a_boot_whose_clock_nobody_knows_are_not_shown() -> None:
     """A device kept them over its own restart and that of the hub: they may be days old."""
     live = made()
     live.batch(NAME, batch("level", [9.0], 10 * S, boot=7))
-    (device,) = live.devices({NAME}, OFFSET_US)
+    ((device,), _) = live.devices({NAME}, OFFSET_US)
     assert device["readings"] == []
 
 
@@ -75,14 +76,14 @@ def test_states_of_a_device() -> None:
     live = made()
 
     def state(online: set[str], now_us: int) -> object:
-        return live.devices(online, now_us)[0]["state"]
+        return live.devices(online, now_us)[0][0]["state"]
 
     assert state(set(), 0) == "never"
     live.frames(NAME, 3, 5 * S)
     assert state({NAME}, 6 * S) == "online"
     assert state({NAME}, 5 * S + SILENT_US + 1) == "silent"
     assert state(set(), 6 * S) == "offline"
-    assert live.devices(set(), 6 * S)[0]["received"] == 3
+    assert live.devices(set(), 6 * S)[0][0]["received"] == 3
 
 
 def test_waves_are_kept_as_their_least_and_greatest_and_do_not_grow() -> None:
@@ -110,3 +111,21 @@ def test_alerts_are_numbered_and_the_oldest_go() -> None:
     for at in range(150):
         live.alert("watch", "river", (f"日{at}", f"en{at}"), False)
     assert [one["id"] for one in live.alerts()] == list(range(51, 151))
+
+
+def test_of_many_devices_those_that_want_a_look_are_shown() -> None:
+    names = [f"d{number}" for number in range(DEVICES_MAX + 20)]
+    devices = {name: Device(name, bytes(32), "river") for name in names}
+    live = Live(devices, Clocks(), Timekeeper(HostClock()))
+    live.first = frozenset([names[-1]])
+    for name in names:
+        live.frames(name, 1, 0)
+    live.states[names[-2]].start = start_of("watchdog; slot 0; safe mode; boot 3: sampler: x")
+    rows, counts = live.devices(set(names[:-3]), 0)
+    assert [row["device"] for row in rows[:4]] == [*names[-2:], names[-3], names[0]]
+    shown = {name: rows[0][name] for name in ("slot", "safe_mode", "reset_cause", "crash")}
+    assert shown == {"slot": "A", "safe_mode": True, "reset_cause": "watchdog",
+                     "crash": "boot 3: sampler: x"}  # fmt: skip
+    assert len(rows) == DEVICES_MAX == counts["shown"]
+    assert counts == {"online": len(names) - 3, "offline": 3, "silent": 0, "never": 0,
+                      "safe_mode": 1, "shown": DEVICES_MAX}  # fmt: skip

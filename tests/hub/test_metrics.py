@@ -103,6 +103,17 @@ async def test_every_number_of_the_status_is_a_metric(tmp_path: Path) -> None:
     assert device - {row.place for row in DEVICE_ROWS} <= DEVICE_ELSEWHERE
 
 
+async def test_safe_mode_and_a_rollout_that_stopped_are_named(tmp_path: Path) -> None:
+    state = await made(tmp_path)
+    assert "hinomi_update_stopped" not in samples(state)
+    state["update"] = {"stage": 2, "is_stopped": True, "is_frozen": False, "counts": {"failed": 1}}
+    state["devices"][0]["safe_mode"] = True
+    found = samples(state)
+    assert found["hinomi_device_safe_mode"] == {("river-1",): 1, ("home-1",): 0}
+    assert found["hinomi_devices"][("offline",)] == 2
+    assert found["hinomi_update_stopped"][()] == 1 == found["hinomi_update_devices"][("failed",)]
+
+
 async def test_nothing_is_told_of_a_person(tmp_path: Path) -> None:
     body, _ = exposed(await made(tmp_path, personal=True), "")
     assert b"river-1" in body and b"home-1" not in body
