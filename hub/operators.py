@@ -30,11 +30,11 @@ NAME_SIZE_MAX = 48
 PASSWORD_LENGTH_MIN = 10  # characters; a phrase is fine, and easier to keep in mind
 PASSWORD_SIZE_MAX = 256  # bytes
 
-# 16 MiB and five rounds, as OWASP's cheat sheet on password storage gives them for little memory:
-# the hub has 200 MB for all, and computes one at a time.
-_COST, _BLOCK, _ROUNDS = 1 << 14, 8, 5
+# Cost, block and rounds of scrypt: 16 MiB, as OWASP's cheat sheet on password storage gives them
+# for little memory; the hub has 200 MB for all, and computes one at a time. They stand with each
+# password, so that those of before stay when the cost is raised.
+COST = (1 << 14, 8, 5)
 _MEMORY_MAX = 64 << 20
-_WORD = "scrypt-16384-8-5"
 _SALT_SIZE = 16
 
 ROWS = (
@@ -73,10 +73,11 @@ def plain(text: str) -> str:
     return unicodedata.normalize("NFKC", text).strip()
 
 
-def sealed(password: str) -> str:
+def sealed(password: str, cost: tuple[int, int, int] = COST) -> str:
     """Return what may be kept of a password."""
     salt = secrets.token_bytes(_SALT_SIZE)
-    return f"{_WORD}-{salt.hex()}-{_stretched(password, salt).hex()}"
+    numbers = "-".join(map(str, cost))
+    return f"scrypt-{numbers}-{salt.hex()}-{_stretched(password, salt, cost).hex()}"
 
 
 def fits(operator: Operator | None, password: str) -> bool:
@@ -85,30 +86,32 @@ def fits(operator: Operator | None, password: str) -> bool:
     It takes 16 MiB and some hundred ms: call it in a thread, one at a time.
     """
     kept = operator.password if operator is not None else _NOBODY
-    salt, digest = _parts(kept)
-    is_same = hmac.compare_digest(_stretched(password, salt), digest)
+    cost, salt, digest = _parts(kept)
+    is_same = hmac.compare_digest(_stretched(password, salt, cost), digest)
     return is_same and operator is not None
 
 
-def _stretched(password: str, salt: bytes) -> bytes:
+def _stretched(password: str, salt: bytes, cost: tuple[int, int, int]) -> bytes:
     text = plain(password).encode()[:PASSWORD_SIZE_MAX]
-    return scrypt(
-        text, salt=salt, n=_COST, r=_BLOCK, p=_ROUNDS, maxmem=_MEMORY_MAX, dklen=32
-    )  # fmt: skip
+    n, r, p = cost
+    return scrypt(text, salt=salt, n=n, r=r, p=p, maxmem=_MEMORY_MAX, dklen=32)
 
 
-def _parts(kept: str) -> tuple[bytes, bytes]:
-    """Return salt and digest; ValueError where it is not of sealed()."""
-    word, _, rest = kept.rpartition("-")[0].rpartition("-")
-    if word != _WORD:
-        raise ValueError("not of this program")
-    salt, digest = bytes.fromhex(rest), bytes.fromhex(kept.rpartition("-")[2])
-    if (len(salt), len(digest)) != (_SALT_SIZE, 32):
-        raise ValueError("cut short")
-    return salt, digest
+def _parts(kept: str) -> tuple[tuple[int, int, int], bytes, bytes]:
+    """Return cost, salt and digest; ValueError where it is not of sealed()."""
+    word, n, r, p, *rest = kept.split("-")
+    salt, digest = map(bytes.fromhex, rest)
+    cost = (int(n), int(r), int(p))
+    is_allowed = 256 * cost[0] * cost[1] <= _MEMORY_MAX and 1 <= cost[2] <= 16 and cost[0] > 1
+    is_power = cost[0] & (cost[0] - 1) == 0
+    if word != "scrypt" or (len(salt), len(digest)) != (_SALT_SIZE, 32):
+        raise ValueError("cut short, or not of this program")
+    if not is_allowed or not is_power or cost[1] < 1:
+        raise ValueError("a cost that nobody can pay")
+    return cost, salt, digest
 
 
-_NOBODY = f"{_WORD}-{bytes(_SALT_SIZE).hex()}-{bytes(32).hex()}"
+_NOBODY = f"scrypt-{COST[0]}-{COST[1]}-{COST[2]}-{bytes(_SALT_SIZE).hex()}-{bytes(32).hex()}"
 
 
 def load(path: Path) -> dict[str, Operator]:
