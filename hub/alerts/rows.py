@@ -107,6 +107,10 @@ def problems(tables: dict[str, Any], devices: set[str]) -> Iterator[Problem]:
     for at, row in enumerate(tables["webhook"]):
         if not row["url"].startswith(_SECURE):
             yield Problem("webhook", "url", f"is {row['url']!r}", "Write https://...", at)
+    for at, row in enumerate(tables["mail"]):
+        if row["user"] and row["security"] == "none":
+            why = "is none, so the password of `user` would be sent in clear"
+            yield Problem("mail", "security", why, "Write starttls or tls, or no user.", at)
     for at, row in enumerate(tables["siren"]):
         if row["device"] not in devices:
             why = f"is {row['device']!r}, which is not enrolled"

@@ -3,14 +3,16 @@
 import asyncio
 import json
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner
+
 from hub import config as configuration
+from hub.alert_commands import alerts
 from hub.alerts import outbox
 from protocols.batch import Series, encode_batch
 from protocols.messages import COMMAND, RESULT
@@ -18,7 +20,7 @@ from protocols.vocabulary import COMMAND_ACTUATE, LANE_ALERT, RESULT_DONE
 from tests.hub.alerts.receivers import web_receiver
 from tests.hub.alerts.test_cap import check_schema, read
 from tests.hub.device import Device, now_us
-from tests.hub.hub_process import HubProcess, command, secret_of, wait_until
+from tests.hub.hub_process import HubProcess, secret_of, wait_until
 
 SIREN_S_MAX = 2.0  # from the torn wire to the siren, with no line to the outside
 SETTINGS = {("uplink", "port"): 1, ("alerts", "update_s"): 10}
@@ -70,9 +72,8 @@ def hub_of_a_slope(folder: Path, hook_port: int) -> Iterator[HubProcess]:
 
 def call(hub: HubProcess, *words: str) -> tuple[int, str]:
     """Return exit code and output of `hinomi hub alerts ..`."""
-    line = command("alerts", *words, "--config", str(hub.config))
-    done = subprocess.run(line, capture_output=True, text=True, timeout=60)
-    return done.returncode, done.stdout + done.stderr
+    done = CliRunner().invoke(alerts, [*words, "--config", str(hub.config)])
+    return done.exit_code, done.output
 
 
 async def tear(hub: HubProcess) -> tuple[Slope, Siren, float]:

@@ -8,6 +8,7 @@ import pytest
 from hub.rules import LISTS, ROWS, make_rules
 from hub.rules.kinds import KINDS
 from hub.rules.rule import Rule
+from hub.rules.watch_over import WatchOverRule
 
 
 def tables() -> dict[str, Any]:
@@ -19,6 +20,14 @@ def tables() -> dict[str, Any]:
         )
     found = {table: [values] if table in LISTS else values for table, values in rows.items()}
     return {**found, "mode": {"utc_offset_min": 540}}
+
+
+@pytest.mark.parametrize(("offset_min", "hour"), [(540, 23), (0, 14), (-300, 9)])
+def test_schedules_of_people_go_by_the_offset_of_the_town(offset_min: int, hour: int) -> None:
+    made = make_rules({**tables(), "mode": {"utc_offset_min": offset_min}})
+    rule = next(one for one in made if isinstance(one, WatchOverRule))
+    rule.tick(1, 14 * 3_600_000_000)
+    assert rule._local is not None and rule._local.hour == hour
 
 
 @pytest.mark.parametrize("rule", make_rules(tables()), ids=lambda rule: rule.name)

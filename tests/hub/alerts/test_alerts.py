@@ -366,6 +366,8 @@ def test_settings_that_cannot_be_are_named(tmp_path: Path) -> None:
         ("siren", {"device": "siren-1", "kinds": "tsunami"}, "tsunami"),
         ("webhook", {"name": "x", "url": "ftp://example"}, "ftp"),
         ("webhook", {"name": "prefecture", "url": "https://example"}, "used twice"),
+        ("mail", {"name": "x", "host": "h", "sender": "a@b", "receivers": "c@d", "user": "u",
+                  "security": "none"}, "in clear"),
         ("alert_area", {"place": "a", "name_ja": "a", "name_en": "a", "polygon": "1,2 3,4"},
          "no closed edge"),
     ):  # fmt: skip
