@@ -274,8 +274,8 @@ class Update:
 
     def _stop(self, actor: str) -> None:
         if self.rollout is not None and not self.rollout.is_over():
-            self.rollout.stopped = f"by {actor}"
-            self._note(actor, "update stop", self.rollout.version, self.rollout.stopped)
+            self.rollout.stopped = "by an operator"  # who, the audit log tells; this is public
+            self._note(actor, "update stop", self.rollout.version, "")
             self._keep()
 
     def _resume(self, rollout: Rollout) -> None:

@@ -160,6 +160,15 @@ def test_page_shows_mode_devices_and_chart(hub: MadeUpHub, browser: Browser) -> 
     assert "約 31 時間で満杯" in screen.text("#store-word")
     assert screen.page.locator("#alerts li").count() == 4
     assert screen.page.locator("tr[data-current=false]").count() == 6, "the silent node's"
+    assert "セーフモード 1 台" in screen.text("#devices-summary")
+    safe = screen.page.locator(".device[data-safe=true]")
+    assert safe.count() == 1 and "▲ セーフモード（センサー停止中）" in safe.inner_text()
+    safe.locator("details summary").click()
+    for words in ("スロット A", "監視タイマー", "boot 41: sampler: in poll | OSError: 110"):
+        assert words in safe.inner_text()
+    assert screen.text("#update-title") == "端末の更新"
+    assert "0.2.0 · 終了 · 1 / 11 台が完了" in screen.text("#update-panel")
+    assert "river-1: went back to" in screen.text("#update-stopped")
     assert "正常" in screen.text(".kind:last-child .device")
     assert screen.page.locator(".kind:last-child .readings").count() == 0, "a home's readings"
     assert screen.hosts == {"127.0.0.1"} and screen.complaints == []

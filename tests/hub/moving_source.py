@@ -84,6 +84,23 @@ class MovingSource:
                 },
             },
             "devices": [self._device(name, kind) for name, kind in self._devices()],
+            "device_counts": {
+                "online": 12 - len(self.silent),
+                "silent": len(self.silent),
+                "offline": 0,
+                "never": 0,
+                "safe_mode": 1,
+                "shown": 12,
+            },
+            "update": {
+                "version": "0.2.0",
+                "stage": 2,
+                "stopped": "river-1: went back to hinomi-agent 0.1.0",
+                "is_stopped": True,
+                "is_over": True,
+                "is_frozen": cut,
+                "counts": {"healthy": 1, "failed": 1, "waiting": 9},
+            },
             "uplinks": [self._uplink(cut)],
             "ingest": {
                 "connections": 12,
@@ -145,6 +162,12 @@ class MovingSource:
             "boot": 2,
             "last_frame_age_ms": age_ms,
             "firmware": "0.1.0",
+            "slot": "A",
+            "on_trial": False,
+            "reset_cause": "watchdog" if name == "river-2" else "power_on",
+            "safe_mode": name == "river-2",
+            "supply_weak": False,
+            "crash": "boot 41: sampler: in poll | OSError: 110" if name == "river-2" else "",
             "clock_uncertainty_us": 1_800,
             "readings": [
                 {

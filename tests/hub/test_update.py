@@ -281,7 +281,7 @@ def test_stop_stops_and_an_order_that_is_none_is_dropped(tmp_path: Path) -> None
     bench.order()
     bench.order(command="stop")
     status = bench.update.status()
-    assert status is not None and status["stopped"] == "by operator me"
+    assert status is not None and status["stopped"] == "by an operator"
     peer = bench.join("a")
     assert peer.commands == []
     for text in ("", "{}", "[]", '{"command": "start"}', "\xff"):

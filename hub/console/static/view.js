@@ -35,8 +35,9 @@ export function drawStatus(status, elapsedMs, onChannel) {
   drawWarnings(status.warnings || [], nowMs);
   drawAlerts(status.alerts, nowMs);
   drawReports(status.reports || [], nowMs);
+  drawUpdate(status.update || null);
   drawUplinks(status.uplinks, elapsedMs);
-  drawDevices(status.devices, elapsedMs, onChannel);
+  drawDevices(status, elapsedMs, onChannel);
   drawIngest(status);
 }
 
@@ -142,6 +143,19 @@ function makeReport() {
   return { root: element("li", "", head, body), page, paper, drill, time, body };
 }
 
+// The newest rollout of an update: how far it is, or why it has stopped.
+function drawUpdate(update) {
+  byId("update-panel").hidden = update === null;
+  if (update === null) return;
+  const counts = Object.values(update.counts);
+  const total = counts.reduce((sum, number) => sum + number, 0);
+  const done = text("update_done", count(update.counts.healthy), count(total));
+  const stage = update.is_over ? text("update_over") : text("update_stage", update.stage);
+  setText(byId("update-word"), [update.version, stage, done].join(" · "));
+  setText(byId("update-stopped"), update.stopped ? text("update_stopped", update.stopped) : "");
+  byId("update-frozen").hidden = !update.is_frozen || update.is_over;
+}
+
 // The longest backlog seen, so that the bar shows how much of it is left.
 const backlogPeaks = new Map();
 
@@ -197,10 +211,9 @@ function backlogNote(uplink, up) {
   return text("uplink_drain", count(uplink.drain_per_s), spanText(leftMs));
 }
 
-function drawDevices(devices, elapsedMs, onChannel) {
-  const online = devices.filter((device) => device.state === "online").length;
-  const summary = text("devices_summary", count(devices.length), count(online));
-  setText(byId("devices-summary"), devices.length ? summary : "");
+function drawDevices(status, elapsedMs, onChannel) {
+  const { devices } = status;
+  setText(byId("devices-summary"), devices.length ? devicesSummary(status) : "");
   byId("devices-none").hidden = devices.length > 0;
   const kindOf = (device) => (KINDS.includes(device.kind) ? device.kind : "other");
   const kinds = [...KINDS, "other"].map((kind) => ({
@@ -217,6 +230,17 @@ function drawDevices(devices, elapsedMs, onChannel) {
       drawDevice(card, device, elapsedMs);
     });
   });
+}
+
+// The rows may be fewer than the devices; the counts are of all.
+function devicesSummary({ devices, device_counts: counts }) {
+  const states = ["online", "silent", "offline", "never"];
+  const total = counts ? states.reduce((sum, state) => sum + counts[state], 0) : devices.length;
+  const online = devices.filter((device) => device.state === "online").length;
+  const parts = [text("devices_summary", count(total), count(counts ? counts.online : online))];
+  if (counts && counts.safe_mode) parts.push(text("devices_safe", count(counts.safe_mode)));
+  if (total > devices.length) parts.push(text("devices_shown", count(devices.length)));
+  return parts.join(" · ");
 }
 
 function makeKind(group) {
@@ -247,7 +271,9 @@ function makeDevice(device, open, onChannel) {
 function drawDevice(card, device, elapsedMs) {
   setData(card.root, "state", device.state);
   setText(card.name, inLanguage(device, "name"));
-  setText(card.state, `${STATE_SIGNS[device.state] || "?"} ${stateWord(device)}`);
+  setData(card.root, "safe", String(Boolean(device.safe_mode)));
+  const safe = device.safe_mode ? ` ▲ ${text("safe_mode")}` : "";
+  setText(card.state, `${STATE_SIGNS[device.state] || "?"} ${stateWord(device)}${safe}`);
   if (device.personal) return;
   card.none.hidden = device.readings.length > 0;
   const make = (reading) => makeReading(device, reading, card.onChannel);
@@ -297,8 +323,21 @@ function drawDeviceFacts(list, device, elapsedMs) {
     [text("received"), count(device.received)],
     [text("clock_uncertainty"), error === null ? "–" : `± ${count(error / 1000)} ms`],
     [text("boot"), count(device.boot)],
-    [text("firmware"), device.firmware || "–"],
+    [text("firmware"), firmwareText(device)],
+    ...(device.reset_cause ? [[text("reset_cause"), causeText(device)]] : []),
+    ...(device.crash ? [[text("crash"), device.crash]] : []),
   ]);
+}
+
+function firmwareText(device) {
+  const trial = device.on_trial ? `, ${text("on_trial")}` : "";
+  return (device.firmware || "–") + (device.slot ? ` (${text("slot", device.slot)}${trial})` : "");
+}
+
+function causeText(device) {
+  const key = `cause_${device.reset_cause}`;
+  const cause = hasText(key) ? text(key) : device.reset_cause;
+  return device.supply_weak ? `${cause} — ${text("supply_weak")}` : cause;
 }
 
 function drawIngest(status) {
