@@ -18,6 +18,7 @@ Times are monotonic microseconds. save() keeps spans, so that a restart goes on 
 time between counts for nothing.
 """
 
+from collections.abc import Container
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -25,7 +26,7 @@ from hub.rules.finding import Finding
 from protocols.vocabulary import MODE_DISASTER, MODE_NAMES, MODE_NORMAL, MODE_WATCH
 
 S = 1_000_000
-# What asked before a restart and is not heard of again: the rule may have forgotten it.
+# What asked before a restart, whose rule does not know that it stands: it may have forgotten it.
 RESTORED_US_MAX = 24 * 3600 * S
 REQUESTS_MAX = 1000  # beyond it the oldest is forgotten: the mode is held by the others
 
@@ -229,8 +230,11 @@ class Modes:
         return {"actor": self.actor, "texts": list(self.texts), "requests": requests,
                 "overruled": overruled, "calm_us": calm_us}  # fmt: skip
 
-    def restore(self, saved: dict[str, Any], now_us: int) -> None:
-        """Take back what save() gave; KeyError, TypeError or ValueError where that is unsound."""
+    def restore(self, saved: dict[str, Any], now_us: int, standing: Container[Key] = ()) -> None:
+        """Take back what save() gave; KeyError, TypeError or ValueError where that is unsound.
+
+        standing: findings of which the rule knows that they are not over; they will be withdrawn.
+        """
         requests = [Request(**one) for one in saved["requests"]]
         overruled = {(str(rule), str(key)): int(mode) for rule, key, mode in saved["overruled"]}
         texts_ja, texts_en = saved["texts"]
@@ -238,6 +242,9 @@ class Modes:
         self._calm_since_us = None if calm_us is None else now_us - int(calm_us)
         self._overruled = overruled
         for one in requests:
+            if one.until_us is None and (one.rule, one.key) in standing and not one.drill:
+                self._ask(one)
+                continue
             left_us = RESTORED_US_MAX if one.until_us is None else one.until_us
             self._ask(replace(one, until_us=now_us + left_us))
         self.actor, self.texts = str(saved["actor"]), (texts_ja, texts_en)

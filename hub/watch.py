@@ -24,7 +24,7 @@ from hub.policy import orders as policy_orders
 from hub.rules import AGE_US_MAX, Rule, make_rules
 from hub.rules.finding import EMERGENCY, INFO, WARNING, Finding
 from hub.rules.kinds import KINDS
-from hub.rules.rule import PersonalRule, is_sampling
+from hub.rules.rule import PersonalRule, is_sampling, standing_of
 from hub.rules.vitals import Vitals
 from hub.sender import HubSender
 from hub.store import Group, Store
@@ -371,6 +371,7 @@ class Watch:
                 self._spoken_saved_us[rule.name] = now_us
                 self._spoken.discard(rule.name)
                 self._save_rule(rule)
+                self._save_modes(now_us)
 
     def _save_rule(self, rule: Rule) -> None:
         memory = rule.save(self._clock.now_us())
@@ -378,23 +379,20 @@ class Watch:
             self._store.save_meta(MEMORY_KEY + rule.name, json.dumps(memory))
 
     def _restore(self) -> None:
-        text = self._store.meta.get(MODES_KEY)
-        if text:
-            try:
-                self.modes.restore(json.loads(text), self._clock.now_us())
-            except (
-                KeyError,
-                TypeError,
-                ValueError,
-            ):  # of another version: the mode itself is kept
-                log.exception("who asks for the mode cannot be remembered")
+        now_us = self._clock.now_us()
         for rule in self.rules:
             text = self._store.meta.get(MEMORY_KEY + rule.name)
             try:
-                rule.restore(json.loads(text) if text else {}, self._clock.now_us())
+                rule.restore(json.loads(text) if text else {}, now_us)
             except Exception:  # of another version: it begins anew
                 self.failures[rule.name] += 1
                 log.exception("rule %s cannot remember", rule.name)
+        text = self._store.meta.get(MODES_KEY)
+        if text:
+            try:
+                self.modes.restore(json.loads(text), now_us, standing_of(self.rules))
+            except (KeyError, TypeError, ValueError):  # of another version: the mode is kept
+                log.exception("who asks for the mode cannot be remembered")
 
     def mode_snapshot(self) -> dict[str, Any]:
         """Return the mode for the page."""

@@ -16,7 +16,7 @@ from hub import config as hub_config
 from hub.modes import Change, Modes
 from hub.people import register
 from hub.rules import AGE_US_MAX, Finding, Rule, make_rules
-from hub.rules.rule import PersonalRule
+from hub.rules.rule import PersonalRule, standing_of
 from hub.rules.vitals import Vitals
 from protocols.batch import Batch
 from protocols.vocabulary import LANE_WAVE, LANES, MODE_NAMES
@@ -73,7 +73,7 @@ class VirtualHub:
         for rule in self.rules:
             rule.restore(saved.get("rules", {}).get(rule.name, {}), t_us + START_US)
         if saved:
-            self.modes.restore(saved["modes"], t_us + START_US)
+            self.modes.restore(saved["modes"], t_us + START_US, standing_of(self.rules))
         self.is_up = True
         self._ticked_us = t_us
         self.tick(t_us)  # before it hears anything, as the hub's first beat

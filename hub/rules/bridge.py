@@ -172,6 +172,10 @@ class BridgeRule:
                 if what in ("peak", "strain", "weight"):
                     self._high_us[device, what] = now_us
 
+    def standing(self) -> set[str]:
+        """Return the keys of the findings that ask for a mode, as a restart remembers them."""
+        return {f"{device}/{what}" for device, what in self._said}
+
     def bridges(self) -> dict[str, list[str]]:
         """Return bridge -> its nodes' devices."""
         found: dict[str, list[str]] = {}

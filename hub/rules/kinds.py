@@ -27,6 +27,7 @@ KINDS = {
     "quake": Kind("地震の揺れ", "Ground shaking", "Geo", True, True),
     "river": Kind("河川水位", "River stage", "Met", True, True),
     "river-forecast": Kind("河川水位の見込み", "River stage forecast", "Met", False, False),
+    "river-observing": Kind("河川水位の観測強化", "River observed often", "Met", False, False),
     "river-fault": Kind("水位計の異常", "River gauge fault", "Infra", False, False),
     "slope": Kind("斜面変動", "Slope movement", "Geo", True, True),
     "slope-wire": Kind("斜面の崩れ", "Slope failure", "Geo", True, True),

@@ -215,6 +215,11 @@ class QuakeRule:
                 station.said_reason, station.strength = str(reason), Strength(**strength)
                 station.measured_us = now_us
 
+    def standing(self) -> set[str]:
+        """Return the keys of the findings that ask for a mode, as a restart remembers them."""
+        said = {device for device, station in self._stations.items() if station.said >= 0}
+        return said | ({"quake"} if self._is_on else set())
+
     def strengths(self) -> dict[str, Strength]:
         """Return what each seismometer has measured of the quake that goes on."""
         return {device: station.strength for device, station in self._stations.items()}

@@ -30,6 +30,7 @@ class Quality:
     limits: Limits
     rejected: Counter[str] = field(default_factory=Counter)
     last_reason: str = ""
+    refused_run: int = 0  # readings one after the other, until now
     same_since_us: int = 0
     _last: float | None = None
     _last_us: int = 0
@@ -50,6 +51,7 @@ class Quality:
         if value != self._last:
             self.same_since_us = at_us
         self._last, self._last_us, self._held = value, at_us, None
+        self.refused_run = 0
         return ACCEPTED
 
     def _is_confirmed(self, value: float, jump: float) -> bool:
@@ -61,6 +63,7 @@ class Quality:
 
     def _reject(self, reason: str) -> str:
         self.rejected[reason] += 1
+        self.refused_run += 1
         self.last_reason = reason
         return reason
 

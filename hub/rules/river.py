@@ -3,12 +3,15 @@
 Input: channel `level` in m above the gauge's zero, of devices with a row [[river]]. Practice of
 MLIT's crisis-management gauges (危機管理型水位計): from `start_m` on the gauge observes every
 `interval_min` minutes until the stage is below `stop_m` again; below, it reports once a day at
-least, so a gauge that is silent for SILENT_H hours is broken and never "normal".
+least, so a gauge that is silent for SILENT_H hours is broken and never "normal". Every ten minutes
+is what a gauge does anyway; for oftener the rule asks for the mode watch from `start_m` on, whose
+policy is every two minutes.
 
 A level counts as reached at once and as left only `hysteresis_m` below it, so that waves ring no
 bell. Names of the levels are data (hub/rules/data/river_levels.toml) with source and date. Not
 computable: no stage is known before the first accepted reading; implausible values and lone spikes
-are not judged (hub.rules.quality), and how many there were of each is said with a fault.
+are not judged (hub.rules.quality), and how many there were of each is said with a fault and kept.
+A gauge of which nothing can be judged any more is a fault, too, however often it speaks.
 """
 
 import importlib.resources
@@ -47,6 +50,8 @@ LISTS = ("river",)
 SILENT_H = 25
 STUCK_H = 6  # above start_m no river stands still to the centimetre for so long
 OVERDUE_INTERVALS = 3
+REFUSED_MAX = 6  # readings refused one after the other: an hour's of a quiet gauge
+ALWAYS_MIN = 10  # what gauges observe at in every mode
 JUMP_M = 0.3  # between two readings: waves and driftwood
 RISE_M_PER_MIN = 0.2  # twice the steepest flood; 1 m in 10 min is accepted at its first reading
 TREND_US = 30 * MINUTE_US
@@ -165,6 +170,8 @@ class RiverRule:
             findings += self._fault(device, gauge, "silent", is_silent)
             findings += self._fault(device, gauge, "late", is_late and not is_silent)
             findings += self._fault(device, gauge, "stuck", is_stuck and not is_late)
+            is_refused = gauge.quality.refused_run >= REFUSED_MAX
+            findings += self._fault(device, gauge, "refused", is_refused and not is_silent)
         return findings
 
     def save(self, now_us: int) -> dict[str, Any]:
@@ -173,6 +180,8 @@ class RiverRule:
             device: {
                 "reached": gauge.reached,
                 "is_often": gauge.is_often,
+                "rejected": dict(gauge.quality.rejected),
+                "faults": sorted(gauge.faults),
                 "heard_age_us": None if gauge.heard_us is None else now_us - gauge.heard_us,
             }
             for device, gauge in self._gauges.items()
@@ -184,8 +193,16 @@ class RiverRule:
             was = saved.get(device, {})
             gauge.reached = int(was.get("reached", 0))
             gauge.is_often = bool(was.get("is_often", False))
+            gauge.quality.rejected.update(was.get("rejected", {}))
+            gauge.faults = set(was.get("faults", ())) & FAULTS.keys()
             age_us = was.get("heard_age_us")
             gauge.heard_us = None if age_us is None else now_us - int(age_us)
+
+    def standing(self) -> set[str]:
+        """Return the keys of the findings that ask for a mode, as a restart remembers them."""
+        levels = {name for name, gauge in self._gauges.items() if gauge.reached}
+        often = {f"{name}/observing" for name, gauge in self._gauges.items() if gauge.is_often}
+        return levels | often
 
     def stages(self) -> dict[str, tuple[float | None, float | None]]:
         """Return the stage in m and its rise in m/h of each gauge; None: not known."""
@@ -193,17 +210,23 @@ class RiverRule:
             name: (gauge.stage, gauge.trend.per_hour()) for name, gauge in self._gauges.items()
         }
 
+    def rejected(self) -> dict[str, dict[str, int]]:
+        """Return gauge -> reason -> how many readings were not judged for it."""
+        return {name: dict(gauge.quality.rejected) for name, gauge in self._gauges.items()}
+
     def _read(self, device: str, gauge: _Gauge, stage: float, at_us: int) -> list[Finding]:
         gauge.newest_us = at_us
         if gauge.quality.judge(stage, at_us) != ACCEPTED:
             return []
         gauge.stage = stage
         gauge.trend.put(at_us, stage)
-        row = gauge.row
-        gauge.is_often = stage >= (row["stop_m"] if gauge.is_often else row["start_m"])
+        row, was_often = gauge.row, gauge.is_often
+        gauge.is_often = stage >= (row["stop_m"] if was_often else row["start_m"])
         before = gauge.reached
         gauge.reached = self._count(row, stage, before)
         findings = []
+        if gauge.is_often != was_often and row["interval_min"] < ALWAYS_MIN:
+            findings.append(self._observing(device, gauge, at_us))
         if gauge.reached != before:
             findings.append(self._changed(device, gauge, before, at_us))
         return findings + self._forecast(device, gauge, at_us)
@@ -216,6 +239,22 @@ class RiverRule:
             if stage >= limit:
                 count = at + 1
         return count
+
+    def _observing(self, device: str, gauge: _Gauge, at_us: int) -> Finding:
+        row, values = gauge.row, self._values(gauge)
+        minutes, is_over = row["interval_min"], not gauge.is_often
+        ja, en = (
+            (f"観測を {minutes} 分間隔に強化(開始水位 {row['start_m']:.2f} m)",
+             f"observed every {minutes} min from {row['start_m']:.2f} m on")
+            if gauge.is_often else
+            (f"観測強化を終了(停止水位 {row['stop_m']:.2f} m)",
+             f"observed seldom again, below {row['stop_m']:.2f} m")
+        )  # fmt: skip
+        return Finding(
+            self.name, f"{device}/observing", INFO, MODE_NORMAL if is_over else MODE_WATCH,
+            f"{ja}: {device}", f"{en}: {device}", is_over, kind="river-observing", place=device,
+            values=values, at_us=at_us,
+        )  # fmt: skip
 
     def _changed(self, device: str, gauge: _Gauge, before: int, at_us: int) -> Finding:
         stage, reached = gauge.stage, gauge.reached
@@ -307,5 +346,6 @@ class RiverRule:
 FAULTS = {
     "silent": (f"水位計が {SILENT_H} 時間以上 沈黙", f"gauge silent for more than {SILENT_H} h"),
     "late": ("水位計の観測が遅れています", "gauge does not observe as often as it should"),
+    "refused": ("水位計の値が続けて異常です", "every value of the gauge is refused"),
     "stuck": ("水位が動きません(固着の疑い)", "stage does not move: the sensor may be stuck"),
 }

@@ -1,5 +1,6 @@
 """What every rule is to the hub."""
 
+from collections.abc import Iterable
 from typing import Any, Protocol, runtime_checkable
 
 from hub.rules.finding import Finding
@@ -42,6 +43,24 @@ class PersonalRule(Rule, Protocol):
 
     def opens(self, device: str) -> bool:
         """Tell whether a personal batch of the device may be opened for this rule, now."""
+
+
+@runtime_checkable
+class StandingRule(Rule, Protocol):
+    """A rule whose findings ask for modes, and that knows after a restart which of them stand."""
+
+    def standing(self) -> set[str]:
+        """Return their keys."""
+
+
+def standing_of(rules: Iterable[Rule]) -> set[tuple[str, str]]:
+    """Return (rule, key) of all that is known to stand."""
+    return {
+        (rule.name, key)
+        for rule in rules
+        if isinstance(rule, StandingRule)
+        for key in rule.standing()
+    }
 
 
 def is_sampling(rule: Rule) -> bool:

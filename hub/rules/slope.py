@@ -310,6 +310,15 @@ class SlopeRule:
                 slope.said = dict(saved[device]["said"])
                 slope.wire = int(saved[device]["wire"])
 
+    def standing(self) -> set[str]:
+        """Return the keys of the findings that ask for a mode, as a restart remembers them."""
+        return {
+            f"{device}/{what}"
+            for device, slope in self._slopes.items()
+            for what, grade in (*slope.said.items(), ("wire", slope.wire))
+            if grade
+        }
+
     def _quantities(self, slope: _Slope) -> Iterator[tuple[str, float | None, tuple[float, ...]]]:
         """Yield what is judged, its value (None: not computable) and limits of grades 1, 2."""
         row, tilt = slope.row, slope.tilt

@@ -224,6 +224,19 @@ def test_what_asked_before_a_restart_and_is_not_heard_of_again_is_forgotten_in_a
     assert after.tick(2 * RESTORED_US_MAX + DWELL_S * S) is not None
 
 
+def test_what_its_rule_knows_to_stand_outlives_a_restart_for_as_long_as_it_stands() -> None:
+    modes = Modes(MODE_NORMAL, False, DWELLS_S)
+    modes.judge(finding(MODE_DISASTER, "river-1"), 0)
+    modes.judge(finding(MODE_WATCH, "river-2"), 0)
+    again = Modes(MODE_DISASTER, False, DWELLS_S)
+    again.restore(modes.save(0), 0, {("river", "river-1")})
+    for hour in range(100):
+        assert again.tick(hour * 3600 * S) is None
+    again.judge(finding(MODE_NORMAL, "river-1", is_over=True), 400_000 * S)
+    again.tick(400_000 * S)
+    assert again.tick(500_000 * S) is not None
+
+
 def test_a_restart_in_a_drill_is_one_in_a_drill_and_its_time_goes_on() -> None:
     modes = drill(until_us=100 * S)
     modes.judge(finding(MODE_DISASTER), 10 * S, drill=True)

@@ -1,5 +1,6 @@
 """The river rule: levels, rise and forecast, what it does not believe, gauges that fail."""
 
+import json
 import math
 import random
 from datetime import date
@@ -163,6 +164,47 @@ def test_above_its_start_level_a_late_or_stuck_gauge_is_a_fault() -> None:
     gauge = Gauge(interval_min=2)
     gauge.says(0.8)
     assert gauge.rule.tick(gauge.now_us + 7 * MINUTE_US, 0) == []
+
+
+def test_between_start_and_stop_level_it_is_observed_often_and_the_mode_says_so() -> None:
+    gauge = Gauge(interval_min=2, start_m=1.2, stop_m=0.9)
+    found = [one for one in gauge.says(1.19, 1.2, 1.0, 0.9, 0.89, 1.0)
+             if one.key.endswith("/observing")]  # fmt: skip
+    assert [(one.mode, one.is_over) for one in found] == [
+        (MODE_WATCH, False), (MODE_NORMAL, True),
+    ]  # fmt: skip
+    assert "2 分" in found[0].text_ja and found[0].level == INFO
+    assert found[0].values["stage_m"] == 1.2
+    slow = Gauge(interval_min=10, start_m=1.2, stop_m=0.9)  # as often as in every mode
+    assert [one.key for one in slow.says(1.19, 1.2, 1.0)] == ["river-1"]
+
+
+def test_stages_are_said_above_tokyo_bay_as_well() -> None:
+    found = Gauge(zero_tp_m=12.34).says(1.0)
+    assert found[0].values["stage_tp_m"] == pytest.approx(13.34)
+
+
+def test_a_gauge_of_which_nothing_can_be_believed_is_a_fault_however_often_it_speaks() -> None:
+    gauge = Gauge()
+    assert gauge.says(0.8, *[99.0] * 5) == []
+    (fault,) = gauge.says(99.0, 99.0)
+    assert fault.key == "river-1/refused" and fault.level == WARNING
+    assert "あり得ない値 6" in fault.text_ja and "6 implausible" in fault.text_en
+    assert gauge.rule.rejected() == {"river-1": {IMPLAUSIBLE: 7}}
+    again = Gauge()
+    again.rule.restore(json.loads(json.dumps(gauge.rule.save(gauge.now_us))), 0)
+    assert again.rule.rejected() == {"river-1": {IMPLAUSIBLE: 7}}
+    assert [(one.key, one.is_over) for one in again.says(0.8)] == [("river-1/refused", True)]
+
+
+def test_a_restart_in_a_flood_knows_that_it_stands_and_observes_on() -> None:
+    gauge = Gauge(interval_min=2)
+    gauge.says(1.6)
+    again = Gauge(interval_min=2)
+    again.rule.restore(json.loads(json.dumps(gauge.rule.save(gauge.now_us))), 0)
+    assert again.rule.standing() == {"river-1", "river-1/observing"}
+    found = again.says(1.0, 0.7)  # below start, above stop: still observed often
+    assert [one.key for one in found if one.is_over] == ["river-1/observing", "river-1"]
 
 
 def test_late_and_repeated_batches_are_history() -> None:

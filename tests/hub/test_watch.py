@@ -11,6 +11,7 @@ from hub.rules.finding import EMERGENCY, WARNING, Finding
 from hub.watch import SAVE_SPOKEN_US, SAVE_US
 from protocols.batch import Batch
 from protocols.vocabulary import LANES, MODE_DISASTER, MODE_NORMAL, MODE_WATCH
+from tests.hub.batches import batch
 from tests.hub.hand_clock import HandClock
 
 
@@ -230,6 +231,23 @@ async def test_a_restart_goes_on_with_dwell_reason_and_who_asks(tmp_path: Path) 
     await town.restart()
     (change,) = town.wait(60)
     assert change == (41, MODE_WATCH, False)
+    await town.stop()
+
+
+async def test_a_cut_wire_holds_the_mode_for_days_over_restarts(tmp_path: Path) -> None:
+    town = Town(tmp_path, values={("mode", "backhaul_s"): 0})
+    device = configuration.Device("slope-1", bytes(range(32)), "slope")
+    configuration.enroll(tmp_path / "devices.toml", device)
+    configuration.add_table(town.path, "slope", {"device": "slope-1"})
+    await town.restart()
+    rule = next(one for one in town.hub.watch.rules if one.name == "slope")
+    (cut,) = rule.feed("slope-1", batch("wire", [0.001]), town.clock.now_us())
+    town.hub.watch.find(cut)
+    for _ in range(2):
+        await town.restart()
+        town.wait(2)
+        town.clock.advance(30 * 3_600_000_000)
+        assert town.wait(2) == [] and town.hub.watch.modes.mode == MODE_DISASTER
     await town.stop()
 
 
