@@ -120,6 +120,13 @@ def test_the_forecast_says_when_and_ends_when_the_rise_eases() -> None:
     assert "氾濫注意水位" in first.text_ja and first.mode == MODE_WATCH
 
 
+def test_a_forecast_ends_when_it_rises_half_as_fast() -> None:
+    gauge = Gauge(hysteresis_m=0.0)
+    found = gauge.says(*ramp(0.6, 1.3, 42), *ramp(1.3, 1.45, 30))  # 1 m/h, then 0.3
+    ahead = [one for one in found if one.key == "river-1/forecast"]
+    assert [one.is_over for one in ahead] == [False, True]
+
+
 def test_a_slope_is_not_turned_by_wild_readings_nor_by_their_order() -> None:
     trend = Trend(HOUR_US)
     points = [(at * MINUTE_US, 1.0 + at / 60) for at in range(60)]
@@ -168,11 +175,12 @@ def test_above_its_start_level_a_late_or_stuck_gauge_is_a_fault() -> None:
 
 def test_between_start_and_stop_level_it_is_observed_often_and_the_mode_says_so() -> None:
     gauge = Gauge(interval_min=2, start_m=1.2, stop_m=0.9)
-    found = [one for one in gauge.says(1.19, 1.2, 1.0, 0.9, 0.89, 1.0)
-             if one.key.endswith("/observing")]  # fmt: skip
-    assert [(one.mode, one.is_over) for one in found] == [
-        (MODE_WATCH, False), (MODE_NORMAL, True),
-    ]  # fmt: skip
+    found = [
+        [(one.mode, one.is_over) for one in gauge.says(stage) if one.key.endswith("/observing")]
+        for stage in (1.19, 1.2, 1.0, 0.9, 0.89, 1.0)
+    ]
+    assert found == [[], [(MODE_WATCH, False)], [], [], [(MODE_NORMAL, True)], []]
+    found = [one for one in gauge.says(1.2) if one.key.endswith("/observing")]
     assert "2 分" in found[0].text_ja and found[0].level == INFO
     assert found[0].values["stage_m"] == 1.2
     slow = Gauge(interval_min=10, start_m=1.2, stop_m=0.9)  # as often as in every mode
