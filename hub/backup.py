@@ -1,11 +1,12 @@
 """A copy of a hub that it can be made from again: what it knows, its settings, its secrets.
 
-    hub.sqlite  alerts.sqlite  hub.toml  devices.toml  hub.secret  people.toml
-    reports/..  drafts/..  update/..  backup.json {made_utc_us, hub, places, files: sha256}
+    hub.sqlite  alerts.sqlite  hub.toml  devices.toml  hub.secret  hub.env  people.toml
+    operators.toml  certificate.pem  key.pem  reports/..  drafts/..  update/..
+    backup.json {made_utc_us, hub, data, places, files: sha256}
 
-What there is none of is left out. The store and the alerts are each copied as of one moment by
-SQLite's online backup while the hub runs; the alerts first, so that no alert in them is unknown to
-the store's record.
+What there is none of is left out; so is a certificate that stands elsewhere on the machine. The
+store and the alerts are each copied as of one moment by SQLite's online backup while the hub runs;
+the alerts first, so that no alert in them is unknown to the store's record.
 
 What is restored is older than what its hub has said since. Therefore the hub's own boot number
 jumps, so that no record gets an identity that a platform knows already; and its alerts get
@@ -45,8 +46,7 @@ STORE = "hub.sqlite"
 ALERTS = outbox.FILE_NAME
 FOLDERS = (REPORTS, DRAFTS, UPDATE)  # of data
 PEOPLE = "people.toml"
-OPERATORS = "operators.toml"
-OPTIONAL = (PEOPLE, OPERATORS)  # settings that a hub need not have
+NEEDED = ("hub.toml", "devices.toml", "hub.secret")
 PAGES_STEP = 2048  # of the store between two calls of `progress`
 Progress = Callable[[int, int], None]  # done, of all
 
@@ -72,7 +72,7 @@ def back_up(config: Config, folder: Path, utc_us: int, progress: Progress) -> No
         _copy_database(db, part / STORE, progress)
     places = _places_of(config)
     for name, place in places.items():
-        if name not in OPTIONAL or (config.folder / place).exists():
+        if name in NEEDED or (config.folder / place).exists():
             _copy(config.folder / place, part / name)
     for folder_name in FOLDERS:
         _copy_folder(config.data / folder_name, part / folder_name)
@@ -80,6 +80,7 @@ def back_up(config: Config, folder: Path, utc_us: int, progress: Progress) -> No
     manifest = {
         "made_utc_us": utc_us,
         "hub": config.id,
+        "data": str(config.tables["hub"]["data"]),
         "places": places,
         "files": {path.relative_to(part).as_posix(): digest_of(path) for path in copied},
     }
@@ -92,12 +93,21 @@ def back_up(config: Config, folder: Path, utc_us: int, progress: Progress) -> No
 
 def _places_of(config: Config) -> dict[str, str]:
     """Return the name in a backup of each file of settings, and its place in the hub's folder."""
-    return {
+    hub, page = config.tables["hub"], config.tables["console"]
+    places = {
         "hub.toml": "hub.toml",
-        "devices.toml": str(config.tables["hub"]["devices"]),
+        "devices.toml": str(hub["devices"]),
         "hub.secret": "hub.secret",
+        "hub.env": "hub.env",
         PEOPLE: str(config.tables["people"]["file"]),
-        OPERATORS: str(config.tables["hub"]["operators"]),
+        "operators.toml": str(hub["operators"]),
+        "certificate.pem": str(page["certificate"]),
+        "key.pem": str(page["key"]),
+    }
+    return {
+        name: place
+        for name, place in places.items()
+        if name in NEEDED or (place and not Path(place).is_absolute())
     }
 
 
@@ -131,7 +141,7 @@ def restore(backup: Path, folder: Path, utc_us: int, progress: Progress) -> Path
     """
     manifest = _checked(backup, progress)
     folder.mkdir(parents=True, exist_ok=True)
-    data = _data_of(backup, folder)
+    data = folder / _data_of(backup, manifest)
     data.mkdir(parents=True, exist_ok=True)
     locked = lock(data / "hub.lock")
     try:
@@ -183,9 +193,11 @@ def _target_of(name: str, manifest: dict[str, Any], folder: Path, data: Path) ->
     return data / name if place is None else folder / place
 
 
-def _data_of(backup: Path, folder: Path) -> Path:
-    # The settings of the backup say where the store belongs.
-    return folder / str(configuration.load(backup / "hub.toml").tables["hub"]["data"])
+def _data_of(backup: Path, manifest: dict[str, Any]) -> str:
+    # A backup that does not say it has all that its settings name beside them.
+    return str(
+        manifest.get("data") or configuration.load(backup / "hub.toml").tables["hub"]["data"]
+    )
 
 
 def _files_replaced(data: Path, names: list[str]) -> list[Path]:
@@ -204,7 +216,10 @@ def _put_aside(folder: Path, paths: list[Path], utc_us: int) -> Path | None:
     place = folder / f"replaced-{moment}"
     place.mkdir(mode=0o700)
     for path in present:
-        path.rename(place / path.name)
+        target = place / path.name
+        while target.exists():  # of another folder
+            target = target.with_name(f"_{target.name}")
+        path.rename(target)
     return place
 
 

@@ -135,6 +135,36 @@ def test_people_and_reports_are_in_it_for_its_owner_alone(tmp_path: Path) -> Non
     assert (aside / "reports" / "later").exists() and (aside / ALERTS).exists()
 
 
+def test_passwords_operators_and_the_page_s_certificate_go_along_wherever_they_stand(
+    tmp_path: Path,
+) -> None:
+    path = make_hub(tmp_path, 1)
+    (path.parent / "tls").mkdir()
+    names = ("hub.env", "operators.toml", "tls/page.pem", "tls/key.pem")
+    for name in names:
+        (path.parent / name).write_text(f"# {name}\n")
+    text = path.read_text()
+    for before, after in (
+        ('\ncertificate = ""', '\ncertificate = "tls/page.pem"'),
+        ('\nkey = ""', '\nkey = "tls/key.pem"'),
+        ('\ndata = "data"', '\ndata = "kept"'),
+    ):
+        assert text.count(before) == 1
+        text = text.replace(before, after)
+    path.write_text(text)
+    (path.parent / "data").rename(path.parent / "kept")
+    alive(path, WebReceiver(), lambda hub: [])
+    backup = tmp_path / "backup"
+    back_up(configuration.load(path), backup, UTC_US, ignore)
+    other = tmp_path / "other"
+    restore(backup, other, UTC_US, ignore)
+    assert configuration.load(other / "hub.toml").data == other / "kept"
+    assert (other / "kept" / ALERTS).exists()
+    for name in names:
+        assert (other / name).read_text() == f"# {name}\n"
+        assert (other / name).stat().st_mode & 0o077 == 0
+
+
 def manifest_of(backup: Path) -> dict[str, Any]:
     """Return what a backup says of itself."""
     manifest: dict[str, Any] = json.loads((backup / MANIFEST).read_text())
@@ -150,7 +180,7 @@ def test_a_backup_of_before_there_were_alerts_leaves_them_where_they_are(tmp_pat
     manifest = manifest_of(backup)
     kept = ("hub.sqlite", "hub.toml", "hub.secret", "devices.toml")
     manifest["files"] = {name: manifest["files"][name] for name in kept}
-    del manifest["places"]
+    del manifest["places"], manifest["data"]
     (backup / MANIFEST).write_text(json.dumps({**manifest, "devices": "devices.toml"}))
     restore(backup, path.parent, UTC_US, ignore)
     assert (config.data / ALERTS).exists() and (config.data / REPORT).exists()
