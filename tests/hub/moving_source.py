@@ -84,23 +84,8 @@ class MovingSource:
                 },
             },
             "devices": [self._device(name, kind) for name, kind in self._devices()],
-            "device_counts": {
-                "online": 12 - len(self.silent),
-                "silent": len(self.silent),
-                "offline": 0,
-                "never": 0,
-                "safe_mode": 1,
-                "shown": 12,
-            },
-            "update": {
-                "version": "0.2.0",
-                "stage": 2,
-                "stopped": "river-1: went back to hinomi-agent 0.1.0",
-                "is_stopped": True,
-                "is_over": True,
-                "is_frozen": cut,
-                "counts": {"healthy": 1, "failed": 1, "waiting": 9},
-            },
+            "device_counts": self._device_counts(),
+            "update": _update(cut),
             "uplinks": [self._uplink(cut)],
             "ingest": {
                 "connections": 12,
@@ -183,6 +168,13 @@ class MovingSource:
             "personal": kind == "home",
         }
 
+    def _device_counts(self) -> dict[str, int]:
+        silent = len(self.silent)
+        return {
+            "online": 12 - silent, "silent": silent, "offline": 0, "never": 0,
+            "safe_mode": 1, "shown": 12,
+        }  # fmt: skip
+
     def _uplink(self, cut: bool) -> dict[str, Any]:
         return {
             "name": "platform",
@@ -231,6 +223,18 @@ class MovingSource:
 def utc_us() -> int:
     """Return this machine's UTC in microseconds."""
     return time.time_ns() // 1000
+
+
+def _update(is_frozen: bool) -> dict[str, Any]:
+    return {
+        "version": "0.2.0",
+        "stage": 2,
+        "stopped": "river-1: went back to hinomi-agent 0.1.0",
+        "is_stopped": True,
+        "is_over": True,
+        "is_frozen": is_frozen,
+        "counts": {"healthy": 1, "failed": 1, "waiting": 9},
+    }
 
 
 def value_at(channel: str, at_us: int) -> float:
