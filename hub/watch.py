@@ -202,6 +202,7 @@ class Watch:
         if not self.modes.drill:
             raise ModeError("There is no drill", "Start one: `hinomi hub drill start`.")
         self._say(_marked(finding), True)
+        self._save_modes(self._clock.now_us())  # its end must be said, whenever the hub dies
 
     def _say(self, finding: Finding, drill: bool) -> None:
         # The mode first: a device that is told to sound its siren has then left the drill.

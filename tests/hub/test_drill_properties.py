@@ -40,6 +40,7 @@ actions = st.one_of(
     st.tuples(st.just("set"), st.integers(0, 2), st.integers(0, 3600)),
     st.tuples(st.just("wait"), st.integers(1, 7200)),
     st.tuples(st.just("restart")),
+    st.tuples(st.just("kill")),
 )
 
 
@@ -91,10 +92,11 @@ class Town:
         assert watch.orders is not None
         watch.orders.greeted("river-1", hello)
 
-    async def stop(self) -> None:
-        """Stop it in good order."""
+    async def stop(self, *, in_order: bool = True) -> None:
+        """Stop it; killed, it keeps what it had kept by then."""
         self.hub.ingest.peers.clear()
-        self.hub.watch.save()
+        if in_order:
+            self.hub.watch.save()
         await self.hub.store.wait_idle()
         await self.hub.room.close()
         await self.hub.store.close()
@@ -121,8 +123,8 @@ class Town:
             for _ in range(3):
                 self.clock.advance(action[1] * S // 3)
                 watch.tick(self.clock.now_us())
-        elif name == "restart":
-            await self.stop()
+        elif name in ("restart", "kill"):
+            await self.stop(in_order=name == "restart")
             self.start()
 
     def check(self) -> None:
@@ -183,6 +185,12 @@ def test_a_whole_drill_is_marked_from_end_to_end() -> None:
     assert [drill for _, drill in town.notices] == [True] * 4
     assert [one.is_over for one, _, _ in town.heard] == [False, False, True, True]
     assert town.commands[0] == (COMMAND_MODE, [2, True])
+
+
+def test_a_hub_that_is_killed_in_a_drill_ends_it_with_all_that_was_made_up() -> None:
+    town = play([("drill", 2, 30), ("exercise", 2, "river-1", False), ("kill",), ("end",)])
+    ended = [(one.rule, one.is_over) for one, drill, _ in town.heard if drill]
+    assert ended == [("drill", False), ("river", False), ("drill", True), ("river", True)]
 
 
 def test_a_real_finding_ends_the_drill_and_all_that_was_made_up() -> None:
