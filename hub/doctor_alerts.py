@@ -167,10 +167,9 @@ def _check_webhooks(config: Config) -> Iterator[Finding]:
 def _check_sirens(config: Config, status: dict[str, Any] | None) -> Iterator[Finding]:
     if status is None:
         return
-    states = {one["device"]: one["state"] for one in status["devices"]}
+    delivery = status["delivery"]
     for device in dict.fromkeys(row["device"] for row in config.tables["siren"]):
-        state = states.get(device, "offline")
-        if state == "online":
+        if device not in delivery["sirens"]["away"]:
             text = (f"サイレンの端末 {device} はつながっています", f"siren's {device} is there")
             yield Finding(f"{CHECK} siren", OK, text)
             continue
@@ -179,14 +178,13 @@ def _check_sirens(config: Config, status: dict[str, Any] | None) -> Iterator[Fin
             FAIL,
             (
                 f"サイレンの端末 {device} がつながっていません。鳴らせません",
-                f"the siren's board {device} is {state}: it cannot sound",
+                f"the siren's board {device} is not connected: it cannot sound",
             ),
             (
                 "端末の電源と回線を確認してください。それまでは防災無線など別の手段を。",
                 "Check its power and line; until then warn by another way, as the town's radio.",
             ),
         )
-    delivery = status["delivery"]
     if delivery["sirens"]["given_up"]:
         count = delivery["sirens"]["given_up"]
         yield Finding(

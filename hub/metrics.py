@@ -103,6 +103,8 @@ ROWS = (
         "delivery.sirens.refused_in_drill"),
     Row("hinomi_siren_given_up", COUNTER, "Times that one has not confirmed in time.",
         "delivery.sirens.given_up"),
+    Row("hinomi_siren_boards_away", GAUGE, "Boards of sirens and lamps that are not connected.",
+        "delivery.sirens.away_count"),
     Row("hinomi_siren_unconfirmed", GAUGE, "Told to sound, not confirmed yet.",
         "delivery.sirens.unconfirmed"),
     Row("hinomi_devices_in_safe_mode", GAUGE, "Devices that run without their sensors.",

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,7 +21,7 @@ from hub.alerts.town import Town
 from hub.alerts.webhook import Webhook
 from hub.clock import Clock
 from hub.config import Config
-from hub.ingest import Ingest
+from hub.ingest import Ingest, Peer
 from hub.ledger import Entry, audit
 from hub.modes import Change
 from hub.rules.finding import LEVEL_NAMES, WARNING, Finding
@@ -101,6 +101,10 @@ class Alerts:
             else:
                 self._sounded[event.id] = event.level
 
+    def stand(self, keys: Container[tuple[str, str]]) -> None:
+        """Take what rules know to stand after a restart: it is said again before it expires."""
+        self._desk.stand(keys)
+
     def attend(self, ingest: Ingest) -> None:
         """Command the sirens of its devices."""
         self._ingest = ingest
@@ -141,8 +145,8 @@ class Alerts:
         self.sirens.sound(event.id, event.drill, rows, self._clock.now_us())
 
     def _command(self, device: str, arguments: list[Any], answer: Answer) -> bool:
-        peer = self._ingest.peers.get(device) if self._ingest is not None else None
-        if peer is None or peer.state != OPEN_SESSION:
+        peer = self._peer(device)
+        if peer is None:
             return False
 
         def heard(_: str, fields: dict[str, Any]) -> None:
@@ -150,6 +154,11 @@ class Alerts:
 
         peer.command(COMMAND_ACTUATE, arguments, heard)
         return True
+
+    def _peer(self, device: str) -> Peer | None:
+        """Return a device that is connected."""
+        peer = self._ingest.peers.get(device) if self._ingest is not None else None
+        return peer if peer is not None and peer.state == OPEN_SESSION else None
 
     def _siren_trouble(self, device: str, output: str, why: str) -> None:
         log.error("%s of %s does not sound: %s", output, device, why, extra={"event": "siren"})
@@ -332,13 +341,16 @@ class Alerts:
 
     def statistics(self) -> dict[str, Any]:
         """Return for the page."""
+        away = [one for one in self.sirens.devices() if self._peer(one) is None]
         return {"is_durable": self._outbox.is_durable, "waiting": self._desk.waiting_count(),
                 "joined": self._desk.joined_count,
                 # Everybody reads it: of a person not even that there is something.
                 "unacknowledged": sum(one.needs_acknowledgement for one in
                                       self._desk.open_events()
                                       if not kind_of(one.kind).is_personal),
-                "sirens": {**self.sirens.counts, "unconfirmed": self.sirens.unconfirmed_count()},
+                "sirens": {**self.sirens.counts, "away": away,
+                           "away_count": len(away),
+                           "unconfirmed": self.sirens.unconfirmed_count()},
                 "channels": [one.statistics() for one in self._deliveries.values()]}  # fmt: skip
 
     def _utc_us(self) -> int:

@@ -50,6 +50,10 @@ class Sirens:
         self.on_trouble: Callable[[str, str, str], None] = lambda *_: None
         self.counts = {"commands": 0, "confirmed": 0, "refused_in_drill": 0, "given_up": 0}
 
+    def devices(self) -> list[str]:
+        """Return the boards that they are wired to, each once."""
+        return list(dict.fromkeys(row["device"] for row in self._rows))
+
     def unconfirmed_count(self) -> int:
         """Return how many were told to sound and have not confirmed it."""
         return sum(not one.is_confirmed for one in self._wanted.values())

@@ -112,20 +112,19 @@ def test_a_webhook_is_dialled_and_told_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "given_up", "is_durable", "expected"),
+    ("away", "given_up", "is_durable", "expected"),
     [
-        ("online", 0, True, []),
-        ("silent", 0, True, [("alerts siren", FAIL)]),
-        ("online", 2, False, [("alerts siren", WARN), ("alerts", FAIL)]),
+        ([], 0, True, []),
+        (["siren-1"], 0, True, [("alerts siren", FAIL)]),
+        ([], 2, False, [("alerts siren", WARN), ("alerts", FAIL)]),
     ],
 )
 def test_a_siren_that_could_not_sound_is_named_while_the_hub_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, state: str, given_up: int,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, away: list[str], given_up: int,
     is_durable: bool, expected: list[tuple[str, str]],
 ) -> None:  # fmt: skip
-    status = {"devices": [{"device": "siren-1", "state": state}],
-              "delivery": {"is_durable": is_durable,
-                           "sirens": {"given_up": given_up}}}  # fmt: skip
+    sirens = {"given_up": given_up, "away": away}
+    status = {"delivery": {"is_durable": is_durable, "sirens": sirens}}
     monkeypatch.setattr(doctor_alerts, "own_page", lambda config: status)
     path = installed(tmp_path, siren={"device": "siren-1"})
     assert [one[:2] for one in wrong(examined(path))] == expected
