@@ -40,6 +40,7 @@ from hub.rollout import Limits
 from hub.room import Needs, Room, watermarks
 from hub.rules.bridge import BridgeRule
 from hub.rules.finding import INFO, WARNING
+from hub.rules.rule import standing_of
 from hub.rules.watch_over import WatchOverRule
 from hub.salvage import Outcome, Salvage, Verifier
 from hub.sender import HubSender
@@ -129,6 +130,7 @@ class Hub:
         self.watch.attend(ingest)
         self.watch.on_change += [self.audit.mode, self.alerts.changed]
         self.watch.on_finding.append(self.alerts.found)
+        self.alerts.stand(standing_of(self.watch.rules))
         self.admin.handlers |= mode_handlers(self.watch) | alert_handlers(self.alerts)
         self.admin.handlers |= self.desk.handlers()
         devices = DeviceControl(ingest, lambda: self.watch.modes.drill, self._note)

@@ -12,7 +12,7 @@ An acknowledgement holds for the level that the person saw: a higher one needs a
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -142,6 +142,12 @@ class Desk:
             if event.sent and event.needs_acknowledgement:
                 event.waiting_since_us = now_us
             self._open[event.rule, event.key, event.drill] = event
+
+    def stand(self, keys: Container[tuple[str, str]]) -> None:
+        """Take that these findings, (rule, key), of an earlier run are not over: rules know it."""
+        for event in self._open.values():
+            if not event.drill and event.over_us is None and (event.rule, event.key) in keys:
+                event.is_fresh = True
 
     def open_events(self) -> list[Event]:
         """Return the events that last, the most severe first."""

@@ -173,7 +173,7 @@ class BridgeRule:
                     self._high_us[device, what] = now_us
 
     def standing(self) -> set[str]:
-        """Return the keys of the findings that ask for a mode, as a restart remembers them."""
+        """Return the keys of the findings that are not over, as a restart remembers them."""
         return {f"{device}/{what}" for device, what in self._said}
 
     def bridges(self) -> dict[str, list[str]]:

@@ -216,7 +216,7 @@ class QuakeRule:
                 station.measured_us = now_us
 
     def standing(self) -> set[str]:
-        """Return the keys of the findings that ask for a mode, as a restart remembers them."""
+        """Return the keys of the findings that are not over, as a restart remembers them."""
         said = {device for device, station in self._stations.items() if station.said >= 0}
         return said | ({"quake"} if self._is_on else set())
 

@@ -199,10 +199,11 @@ class RiverRule:
             gauge.heard_us = None if age_us is None else now_us - int(age_us)
 
     def standing(self) -> set[str]:
-        """Return the keys of the findings that ask for a mode, as a restart remembers them."""
+        """Return the keys of the findings that are not over, as a restart remembers them."""
         levels = {name for name, gauge in self._gauges.items() if gauge.reached}
         often = {f"{name}/observing" for name, gauge in self._gauges.items() if gauge.is_often}
-        return levels | often
+        faults = {f"{name}/{one}" for name, gauge in self._gauges.items() for one in gauge.faults}
+        return levels | often | faults
 
     def stages(self) -> dict[str, tuple[float | None, float | None]]:
         """Return the stage in m and its rise in m/h of each gauge; None: not known."""

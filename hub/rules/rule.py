@@ -47,7 +47,10 @@ class PersonalRule(Rule, Protocol):
 
 @runtime_checkable
 class StandingRule(Rule, Protocol):
-    """A rule whose findings ask for modes, and that knows after a restart which of them stand."""
+    """A rule that knows after a restart which of its findings are not over.
+
+    They hold their mode and their alert, without being said again.
+    """
 
     def standing(self) -> set[str]:
         """Return their keys."""

@@ -311,7 +311,7 @@ class SlopeRule:
                 slope.wire = int(saved[device]["wire"])
 
     def standing(self) -> set[str]:
-        """Return the keys of the findings that ask for a mode, as a restart remembers them."""
+        """Return the keys of the findings that are not over, as a restart remembers them."""
         return {
             f"{device}/{what}"
             for device, slope in self._slopes.items()

@@ -237,6 +237,16 @@ def test_what_no_rule_speaks_of_after_a_restart_expires_and_is_not_said_again() 
     assert kept.state == EXPIRED and later.desk.open_events() == []
 
 
+def test_what_its_rule_knows_to_stand_after_a_restart_is_said_again_before_it_expires() -> None:
+    town = Town()
+    town.take(finding())
+    later = Town()
+    later.desk = Desk("hub-0a", LIMITS, (2, 2))
+    later.desk.restore([Event(**town.event().encode())], later.now_us)
+    later.desk.stand({(finding().rule, finding().key)})
+    assert later.wait(7 * 3600, step_s=60) and len(later.desk.open_events()) == 1
+
+
 def test_a_message_is_the_same_after_it_was_kept() -> None:
     town = Town()
     town.take(finding())
