@@ -96,11 +96,17 @@ def check_memory(file: Path = Path("/proc/meminfo")) -> Iterator[Finding]:
     yield Finding("memory", WARN if is_low else OK, text, remedy if is_low else ("", ""))
 
 
+def _private(config: Config) -> list[Path]:
+    """Return the files beside the devices' that hold secrets, where there are any."""
+    names = (config.tables["hub"]["operators"], config.tables["console"]["key"])
+    return [config.folder / name for name in names if name and (config.folder / name).is_file()]
+
+
 def check_rights(config: Config) -> Iterator[Finding]:
     """Secrets are their owner's alone, and one user owns all."""
     owners = set()
     devices = config.folder / str(config.tables["hub"]["devices"])
-    for path in (config.folder / "hub.secret", devices):
+    for path in (config.folder / "hub.secret", devices, *_private(config)):
         found = path.stat()
         owners.add(found.st_uid)
         if stat.S_IMODE(found.st_mode) & 0o077:

@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.console.chart import Chart, ChartKey
-from hub.console.desk import Desk
+from hub.console.desk import Desk, ForgedError, show_forged
 from hub.console.feed import Feed, FeedFullError
 from hub.console.limits import (
     CHART_WINDOW_DEFAULT_S,
@@ -73,7 +73,11 @@ def create_app(
             Mount("/static", StaticFiles(directory=STATIC), name="static"),
         ],
         middleware=[Middleware(_Headers), Middleware(GZipMiddleware, compresslevel=6)],
-        exception_handlers={FeedFullError: _full, HTTPException: _refused},
+        exception_handlers={
+            FeedFullError: _full,
+            HTTPException: _refused,
+            ForgedError: show_forged,
+        },
     )
 
 

@@ -62,6 +62,19 @@ class Now(Protocol):
         """Return the monotonic clock."""
 
 
+class ForgedError(Exception):
+    """A form was not sent by this page; str() is a key of DESK_TEXTS."""
+
+
+async def show_forged(request: Request, error: Exception) -> Response:
+    """Say so, with a way back to the desk."""
+    texts = desk_texts_in(language_of(request))
+    context = {"text": texts, "why": texts[str(error)], "has_form": False}
+    response = rendered(request, "login.html", context, status=403)
+    response.headers.update(HEADERS)
+    return response
+
+
 class Desk:
     """row: the table `console`; carry_out: of hub.admin.
 
@@ -181,12 +194,15 @@ class Desk:
 
     def _login(self, request: Request, why: str = "", status: int = 200, **more: Any) -> Response:
         texts = desk_texts_in(language_of(request))
-        if not self._may_log_in(request):
+        self._operators.refresh()
+        if not is_own_host(request.headers.get("host", ""), self._names):
+            why = "not_our_name"
+        elif not self._may_log_in(request):
             why = "not_here"
         elif self._operators.is_empty():
             why = "nobody"
         word = texts[why].replace("{}", str(self._row["lock_min"])) if why else ""
-        has_form = why not in ("not_here", "nobody")
+        has_form = why not in ("not_our_name", "not_here", "nobody")
         context = {"text": texts, "why": word, "has_form": has_form, "name": "", **more}
         response = rendered(request, "login.html", context, status=status)
         response.headers.update(HEADERS)
@@ -327,26 +343,26 @@ class Desk:
         return session, who
 
     async def _sent(self, request: Request) -> tuple[Session | None, Operator | None, Values]:
-        """Return who sent a form, and the form; HTTPException where its page did not."""
+        """Return who sent a form, and the form; ForgedError where the desk's page did not."""
         values = await self._form(request)
         session, who = self._who(request)
         if session is not None and not hmac.compare_digest(
             values.get("token", "").encode(), session.token.encode()
         ):
-            raise self._forged()
+            raise self._forged("forged")
         return session, who, values
 
     async def _form(self, request: Request) -> Values:
         host, origin = request.headers.get("host", ""), request.headers.get("origin", "")
-        if not is_own_host(host, self._names) or not is_own_origin(
-            origin, request.url.scheme, host
-        ):
-            raise self._forged()
+        if not is_own_host(host, self._names):
+            raise self._forged("not_our_name")
+        if not is_own_origin(origin, request.url.scheme, host):
+            raise self._forged("forged")
         return await read_form(request)
 
-    def _forged(self) -> HTTPException:
+    def _forged(self, why: str) -> ForgedError:
         self._counts["forged"] += 1
-        return HTTPException(403, " / ".join(DESK_TEXTS["forged"]))
+        return ForgedError(why)
 
 
 async def read_form(request: Request) -> Values:

@@ -27,6 +27,12 @@ DESK_TEXTS: dict[str, tuple[str, str]] = {
         "操作員がまだ登録されていません。ハブの端末で登録します: hinomi hub operator add",
         "No operator yet. Add one at the hub's terminal: hinomi hub operator add",
     ),
+    "not_our_name": (
+        "このアドレスの名前はハブのものとして知られていません。"
+        "hub.toml の console.names に書くか、数字のアドレスで開いてください。",
+        "The name in this address is not known as the hub's. Write it into console.names in "
+        "hub.toml, or open the page by its number.",
+    ),
     "not_here": (
         "この接続ではログインできません。パスワードが暗号化されずに流れるためです。ハブの画面か"
         " HTTPS でお使いください（設定 console.login）。",

@@ -1,14 +1,16 @@
-"""The page in a real Chromium, against a real hub process that is killed and started again."""
+"""The page and the desk in a real Chromium, against real hub processes."""
 
 from __future__ import annotations
 
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -17,6 +19,10 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+from hub import ledger, operators
+from hub.admin import ask
+from hub.operators import Operator, sealed
+from tests.hub.hub_process import HubProcess, running_hub, wait_until
 from tests.real_parts import REPOSITORY, need
 
 CHROMIUM = need("chromium")
@@ -235,6 +241,11 @@ def test_a_reading_chosen_with_the_keyboard_is_charted_and_remembered(
     assert screen.complaints == []
 
 
+TOO_WIDE = """() => [...document.querySelectorAll("main *")]
+    .filter((one) => one.getBoundingClientRect().right > innerWidth)
+    .map((one) => one.outerHTML.slice(0, 80))"""
+
+
 @pytest.mark.parametrize("language", ["ja", "en"])
 @pytest.mark.parametrize("width", [320, 375, 1280])
 def test_page_fits_its_screen(hub: MadeUpHub, browser: Browser, language: str, width: int) -> None:
@@ -243,12 +254,96 @@ def test_page_fits_its_screen(hub: MadeUpHub, browser: Browser, language: str, w
     screen.page.goto(hub.url)
     screen.wait(LIVE)
     screen.wait("#chart canvas")
-    too_wide = """() => [...document.querySelectorAll("main *")]
-        .filter((one) => one.getBoundingClientRect().right > innerWidth)
-        .map((one) => one.outerHTML.slice(0, 80))"""
-    assert screen.page.evaluate(too_wide) == []
+    assert screen.page.evaluate(TOO_WIDE) == []
     overflowing = """() => [...document.querySelectorAll(".panel")]
         .filter((one) => one.scrollWidth > one.clientWidth)
         .map((one) => one.innerText.slice(0, 80))"""
     assert screen.page.evaluate(overflowing) == []
     assert screen.complaints == []
+
+
+# The operators' desk
+
+PASSWORD = "霧の朝に鐘が鳴る 7"
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """A whole hub with an operator and a viewer."""
+    folder = tmp_path_factory.mktemp("town")
+    with running_hub(folder, {("uplink", "port"): 1}) as process:
+        password = sealed(PASSWORD, (16, 8, 1))
+        known = {name: Operator(name, role, "", password)
+                 for name, role in (("佐藤", "operator"), ("見る", "viewer"))}  # fmt: skip
+        operators.save(process.folder / "operators.toml", known)
+        yield process
+
+
+def log_in(screen: Screen, town: HubProcess, name: str, password: str = PASSWORD) -> None:
+    """Log in by keyboard alone."""
+    screen.page.goto(f"http://127.0.0.1:{town.ports['console']}/desk")
+    screen.wait("[name=name]:focus")
+    screen.page.keyboard.type(name)
+    screen.page.keyboard.press("Tab")
+    screen.page.keyboard.type(password)
+    screen.page.keyboard.press("Enter")
+
+
+def test_an_operator_logs_in_and_acknowledges_a_drills_alert_that_came_by_itself(
+    town: HubProcess, browser: Browser
+) -> None:
+    screen = Screen(browser, locale="ja", viewport={"width": 360, "height": 740})
+    log_in(screen, town, "佐藤", "違う言葉です違う言葉")
+    screen.page.wait_for_selector("text=名前かパスワードが違います。")
+    refused = "Failed to load resource: the server responded with a status of 403"
+    assert [one for one in screen.complaints if not one.startswith(refused)] == []
+    screen.complaints.clear()
+    log_in(screen, town, "佐藤")
+    screen.page.wait_for_selector("text=続いている警報はありません。")
+    drill = {"do": "drill start", "mode": "disaster", "minutes": 5, "kind": "quake"}
+    ask(town.folder / "data", drill)
+    screen.page.wait_for_selector(".mode-drill")  # without a click
+    assert "訓練 / DRILL" in screen.text(".mode") and "訓練 / DRILL" in screen.text(".alerts li")
+    assert screen.page.evaluate(TOO_WIDE) == []
+    screen.page.get_by_role("button", name="第 1 号を確認").focus()
+    screen.page.keyboard.press("Enter")
+    screen.page.wait_for_selector("text=確認済み: 佐藤")
+    rows = [one.fields() for _, one in audit_rows(town)]
+    assert ("person:佐藤@desk", "alerts ack") in [(one["actor"], one["command"]) for one in rows]
+    screen.page.click("text=訓練を終える")
+    screen.page.wait_for_selector(".mode[data-mode=normal][data-drill=false]")
+    assert screen.hosts == {"127.0.0.1"} and screen.complaints == []
+
+
+def test_another_site_sets_no_mode_through_the_browser_of_an_operator(
+    town: HubProcess, browser: Browser
+) -> None:
+    screen = Screen(browser, locale="en")
+    log_in(screen, town, "佐藤")
+    screen.page.wait_for_selector("text=Set WATCH")
+    desk = f"http://127.0.0.1:{town.ports['console']}/desk/do"
+    form = f"""<form method="post" action="{desk}"><input name="form" value="mode">
+        <input name="mode" value="watch"><input name="reason" value="x">
+        <input name="confirm" value="watch"><button>win</button></form>"""
+    screen.page.route("http://evil.example/**", lambda route: route.fulfill(
+        body=form, content_type="text/html"))  # fmt: skip
+    screen.page.goto("http://evil.example/")
+    screen.page.click("text=win")
+    screen.page.wait_for_selector("text=not sent by this page")
+    assert town.status()["mode"]["mode"] == "normal"
+    wait_until(lambda: town.status()["console"]["desk"]["forged"] >= 1, "the count")
+
+
+def test_a_viewer_looks_and_has_nothing_to_press(town: HubProcess, browser: Browser) -> None:
+    screen = Screen(browser, locale="en", color_scheme="dark")
+    log_in(screen, town, "見る")
+    screen.page.wait_for_selector("text=Open alerts and findings")
+    assert screen.page.locator("main button, main input, main details").count() == 0
+    screen.page.click("text=Log out")
+    screen.page.wait_for_selector("input[type=password]")
+    assert screen.complaints == []
+
+
+def audit_rows(town: HubProcess) -> list[tuple[int, ledger.Entry]]:
+    with closing(sqlite3.connect(town.folder / "data" / "hub.sqlite")) as db:
+        return list(ledger.read(db, ledger.AUDIT))

@@ -249,12 +249,14 @@ def test_a_form_from_elsewhere_does_nothing_and_is_counted(tmp_path: Path) -> No
         for headers in ({"origin": "-"}, {"origin": "null"}, {"origin": "http://evil.example"},
                         {"host": evil, "origin": f"http://{evil}"}):  # fmt: skip
             status, text = await screen.send("/desk/do", form, **headers)
-            assert status == 403 and "not sent by this page" in text, headers
+            why = "not known as the hub" if "host" in headers else "not sent by this page"
+            assert status == 403 and why in text, headers
             status, _ = await screen.send("/desk/login", {"name": "佐藤"}, **headers)
             assert status == 403
         assert (await screen.send("/desk/do", {**form, "token": "x"}))[0] == 403
         assert (await screen.send("/desk/logout", {"token": ""}))[0] == 403
         assert screen.hub.desk.statistics()["forged"] == 10
+        assert "not known as the hub" in (await screen.send("/desk", host=evil, cookie="-"))[1]
         (event,) = screen.hub.alerts.open_events()
         assert event.acknowledged_by == ""
         kind = {"content-type": "text/plain"}
