@@ -31,23 +31,31 @@ RESTART_MS = 2000  # so that a technician can read the traceback, and stop it
 
 def main() -> None:
     """Start the image; comes back only where no slot holds one."""
+    try:
+        if not start_any():
+            return
+    except Exception as error:
+        # The one broad except: whatever an image or the flash under it dies of, the next start
+        # must come; no watchdog runs yet.
+        sys.print_exception(error)  # type: ignore[attr-defined]
+        time.sleep_ms(RESTART_MS)  # type: ignore[attr-defined]
+    machine.reset()
+
+
+def start_any() -> bool:
+    """Run the image of the slot whose turn it is until it ends; return whether there was one."""
     with open("/wiring.json") as file:
         tables = json.load(file)["slots"]
     slots = Slots([open_flash(table) for table in tables])
     number = slots.choose()
     if number is None:
         print("no slot holds a whole image: flash this board anew")
-        return
+        return False
     slot = slots.both[number]
     guard = _guard(slot)
-    try:
-        start(slot, number)
-    except Exception as error:
-        # The one broad except: whatever an image dies of, the next start must come.
-        sys.print_exception(error)  # type: ignore[attr-defined]
-        time.sleep_ms(RESTART_MS)  # type: ignore[attr-defined]
+    start(slot, number)
     del guard
-    machine.reset()
+    return True
 
 
 def start(slot: Slot, number: int) -> None:

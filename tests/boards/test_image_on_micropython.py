@@ -169,6 +169,13 @@ def test_an_image_on_trial_is_guarded(tmp_path: Path) -> None:
     assert run(tmp_path, flashes)[0] == "image old in slot 0 SlotFiles"
 
 
+def test_a_flash_that_cannot_be_read_is_tried_again_at_the_next_start(tmp_path: Path) -> None:
+    flashes = make_board(tmp_path, "rp2")
+    broken = RP2.replace("start = block", "raise OSError(5)\n        start = block")
+    (tmp_path / "rp2.py").write_text(broken)
+    assert "reset []" in run(tmp_path, flashes)
+
+
 # An agent without sensors, on a board without hardware, for a moment.
 AGENT_START = """
 import asyncio, json, os, time
