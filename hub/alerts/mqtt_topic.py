@@ -1,10 +1,13 @@
 """Alerts to an uplink's broker: topic `hinomi/v1/<hub>/alerts/<actual|exercise|test>/<event>`.
 
-Payload: the CAP document; QoS 1 and retained, so that who subscribes later sees what lasts. The
-status stands in the topic: who subscribes to `actual` never gets a drill. It has a connection of
-its own, for the frames' has its window and its backlog; it is kept from one alert to the next,
-which saves two round trips each. Where a kept line turns out to be dead the alert is sent again at
-once on a new one, so a broker may get it twice, as QoS 1 allows.
+Payload: the CAP document; QoS 1 and retained, so that who subscribes later sees what lasts; with
+MQTT 5 the broker drops it once it is no longer valid (3.1.1 knows no such thing: there the newest
+message of every event stays). The status stands in the topic: who subscribes to `actual` never
+gets a drill.
+
+It has a connection of its own, for the frames' has its window and its backlog; it is kept from one
+alert to the next, which saves two round trips each. Where a kept line turns out to be dead the
+alert is sent again at once on a new one, so a broker may get it twice, as QoS 1 allows.
 """
 
 import asyncio
@@ -12,6 +15,8 @@ from contextlib import suppress
 from typing import Any
 
 import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from hub.alerts import cap
 from hub.alerts.channel import Filter, SendError
@@ -40,14 +45,13 @@ class MqttTopic:
 
     async def send(self, message: Message) -> None:
         """Publish; SendError where the broker does not take it."""
-        topic, document = topic_of(self._hub_id, message), cap.document(message, self._town)
         try:
             if self._client is not None:
                 with suppress(aiomqtt.MqttError):
-                    return await self._publish(self._client, topic, document, KEPT_TIMEOUT_S)
+                    return await self._publish(self._client, message, KEPT_TIMEOUT_S)
                 await self.close()
             self._client = await self._connected()
-            await self._publish(self._client, topic, document, TIMEOUT_S)
+            await self._publish(self._client, message, TIMEOUT_S)
         except aiomqtt.MqttError as error:
             await self.close()
             raise SendError(str(error) or type(error).__name__) from None
@@ -68,13 +72,13 @@ class MqttTopic:
         client.on_end(self._ended)
         return client
 
-    async def _publish(
-        self, client: Client, topic: str, document: bytes, timeout_s: float
-    ) -> None:
+    async def _publish(self, client: Client, message: Message, timeout_s: float) -> None:
         """Publish, and wait for the answer; MqttError where none comes, SendError for a no."""
         client.check()
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._sent = client.send(topic, document, retain=True), answer
+        topic, document = topic_of(self._hub_id, message), cap.document(message, self._town)
+        properties = self._expiring(message)
+        self._sent = client.send(topic, document, retain=True, properties=properties), answer
         try:
             async with asyncio.timeout(timeout_s):
                 code, words = await answer
@@ -84,6 +88,14 @@ class MqttTopic:
             self._sent = None
         if is_refusal(code):
             raise SendError(f"the broker refuses it: {words}", is_final=speaks_of_message(code))
+
+    def _expiring(self, message: Message) -> Properties | None:
+        if self._row["version"] != "5":
+            return None
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        valid_us = message.expires_utc_us - message.sent_utc_us
+        properties.MessageExpiryInterval = max(1, valid_us // 1_000_000)
+        return properties
 
     def _answered(self, number: int, code: int, words: str) -> None:
         if self._sent is not None and self._sent[0] == number and not self._sent[1].done():

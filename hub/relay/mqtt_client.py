@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import aiomqtt
+from paho.mqtt.properties import Properties
 
 from hub.relay.pacing import BUNDLE_BYTES_MAX
 
@@ -69,9 +70,16 @@ class Client(aiomqtt.Client):
             ended = aiomqtt.MqttError("the broker ended the connection")
             raise self._disconnected.exception() or ended
 
-    def send(self, topic: str, message: bytes, *, retain: bool = False) -> int:
+    def send(
+        self,
+        topic: str,
+        message: bytes,
+        *,
+        retain: bool = False,
+        properties: Properties | None = None,
+    ) -> int:
         """Publish with QoS 1; return its number, for on_answer. MqttError where it cannot."""
-        info = self._client.publish(topic, message, 1, retain)
+        info = self._client.publish(topic, message, 1, retain, properties)
         if info.rc:
             self.check()
             raise aiomqtt.MqttCodeError(info.rc, "a bundle cannot be sent")

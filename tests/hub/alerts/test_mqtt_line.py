@@ -5,6 +5,7 @@ import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,9 @@ from tests.real_parts import need
 WAIT_S = 15.0
 
 
-def topic_for(port: int) -> MqttTopic:
+def topic_for(port: int, version: str = "5") -> MqttTopic:
     """Return the channel to a broker on loopback."""
-    row = {"name": "platform", "host": "127.0.0.1", "port": port, "version": "5", "user": "",
+    row = {"name": "platform", "host": "127.0.0.1", "port": port, "version": version, "user": "",
            "keepalive_s": 10}  # fmt: skip
     return MqttTopic(row, "hub-1", TOWN)
 
@@ -174,6 +175,27 @@ def test_a_broker_that_hangs_gets_it_again_under_the_same_identifier(
         line.run(act)
     assert set(line.got) == {one.identifier for one in said}
     assert line.got[said[0].identifier] == 1 and line.got[said[1].identifier] <= 2
+
+
+@pytest.mark.parametrize(("version", "is_kept"), [("5", False), ("3.1.1", True)])
+def test_a_broker_of_mqtt_5_keeps_a_message_no_longer_than_it_is_valid(
+    tmp_path: Path, version: str, *, is_kept: bool
+) -> None:
+    message = messages(1)[0]
+    short = replace(message, expires_utc_us=message.sent_utc_us + 1_000_000)
+    with Mosquitto(need("mosquitto"), tmp_path) as broker:
+        line = Line(tmp_path, broker)
+
+        async def main() -> None:
+            channel = topic_for(broker.port, version)
+            await channel.send(short)
+            await channel.close()
+            await asyncio.sleep(0 if is_kept else 2.1)
+            async with line.subscribed():
+                await asyncio.sleep(0.2)
+
+        asyncio.run(main())
+    assert line.got == ({message.identifier: 1} if is_kept else {})
 
 
 def test_what_a_broker_does_not_allow_is_not_taken_for_delivered(tmp_path: Path) -> None:
