@@ -1,6 +1,6 @@
 """The health of the system itself: devices, batteries, clocks, sensors, logs; the hub's disk.
 
-- A device is silent when nothing of it is heard for two of its usual intervals and ten seconds;
+- A silent device is said so within two of its usual intervals and ten seconds of its last word;
   mute when it is heard but its frames have stopped (hub.rules.vitals has how both are learned).
   Where MANY and a tenth of all go silent it is one finding, of the network, not one for each.
 - Battery: of any device, channels in `%EL` (level) and `EL` (seconds left; RFC 8428, 12.1) are
@@ -48,7 +48,7 @@ ROWS = (
 LISTS = ("battery",)
 
 STALL_US = 5_000_000  # between two ticks: the hub has heard nobody for so long
-SLICES = 4  # of the devices; one is judged each second
+SLICES = 4  # of the devices; one is judged each second, each device within vitals.LOOK_US
 MANY, MANY_SHARE = 10, 10  # at least so many, and one of so many
 DISK_EMERGENCY_SHARE = 4  # of disk_h
 LEFT_SHARE_PERCENT = 110  # of a battery's limit, above which it is charged again

@@ -4,15 +4,16 @@ Theory. A device is heard when anything of it that is authentic came in: a frame
 How long it is usually quiet is learned, not configured: the gap between two hearings, averaged. A
 gap more than twice as long is an outage until another one like it comes: then it is a habit. A
 change of mode changes every device's habits: all are forgotten, and until they are known again a
-device counts as one that reports every INTERVAL_US. Silent: for more than two intervals and
-GRACE_US.
+device counts as one that reports every INTERVAL_US. Silent: within two intervals and GRACE_US,
+whoever looks every LOOK_US at least has found it.
 
 Frames have a pace of their own. Where it is even (slow values, waveforms), a device that is heard
 but brings no frame is mute: its sensors or its sampling hang. Events come when they come.
 """
 
 INTERVAL_US = 600_000_000  # until it is known: the slowest that boards report
-GRACE_US = 10_000_000  # for a link to be dialled again
+GRACE_US = 10_000_000  # for a link to be dialled again, and for somebody to look
+LOOK_US = 5_000_000
 BURST_US = 1_000_000  # what comes together is one hearing
 EVEN_COUNT = 8  # so many gaps in a row within a factor of two: the pace is even
 
@@ -51,7 +52,7 @@ class Pace:
 
     def late_after_us(self) -> int:
         """Return after how long without it something is wrong."""
-        return 2 * (self.usual_us or INTERVAL_US) + GRACE_US
+        return 2 * (self.usual_us or INTERVAL_US) + GRACE_US - LOOK_US
 
 
 class Vitals:
