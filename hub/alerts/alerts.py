@@ -105,10 +105,6 @@ class Alerts:
         """Take what rules know to stand after a restart: it is said again before it expires."""
         self._desk.stand(keys)
 
-    def stand(self, keys: Container[tuple[str, str]]) -> None:
-        """Take what rules know to stand after a restart: it is said again before it expires."""
-        self._desk.stand(keys)
-
     def attend(self, ingest: Ingest) -> None:
         """Command the sirens of its devices."""
         self._ingest = ingest
