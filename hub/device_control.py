@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from hub.admin import AdminError, Handler
-from hub.device_health import start_of
+from hub.device_health import Start
 from hub.ingest import Ingest, Peer
 from hub.mode_control import named, reason_of
 from protocols.session import OPEN
@@ -74,9 +74,16 @@ ROWS = {
 
 
 class DeviceControl:
-    """is_drill: () -> whether one is on. note: audit."""
+    """is_drill: () -> whether one is on. note: audit. start: of a device's present boot."""
 
-    def __init__(self, ingest: Ingest, is_drill: Callable[[], bool], note: Note) -> None:
+    def __init__(
+        self,
+        ingest: Ingest,
+        is_drill: Callable[[], bool],
+        note: Note,
+        start: Callable[[str], Start],
+    ) -> None:
+        self._start = start
         self._ingest = ingest
         self._is_drill = is_drill
         self._note = note
@@ -95,7 +102,7 @@ class DeviceControl:
         if peer is None or peer.state != OPEN:
             return {"device": device, "is_here": False}
         hello = peer.hello
-        begun = start_of(hello["reset_cause"])._asdict()
+        begun = self._start(device)._asdict()
         return {"device": device, "is_here": True, "boot": hello["boot"],
                 "firmware": hello["firmware"], "profile": hello["profile"], **begun}  # fmt: skip
 

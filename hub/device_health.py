@@ -45,3 +45,13 @@ def start_of(text: str) -> Start:
         del parts[0]
     crash = "".join(one for one in "; ".join(parts) if one.isprintable())
     return Start(cause[:32], slot, is_on_trial, is_safe, is_weak, crash[:CRASH_SIZE_MAX])
+
+
+def safe_mode_texts(device: str) -> tuple[str, str]:
+    """Return what people are told of a device that has come into safe mode, and what to do."""
+    return (
+        f"{device} は異常終了を繰り返し、センサーを止めています（セーフモード）。"
+        f"hinomi hub device show {device} で原因を確認してください",
+        f"{device} ended badly again and again, its sensors are off (safe mode);"
+        f" see `hinomi hub device show {device}`",
+    )

@@ -12,7 +12,7 @@ from typing import Any
 
 from hub.config import Device
 from hub.device_clocks import Clocks
-from hub.device_health import Start
+from hub.device_health import Start, start_of
 from hub.timekeeping import Timekeeper
 from protocols.batch import Batch
 
@@ -91,6 +91,15 @@ class Live:
         if state is not None:
             state.received += count
             state.heard_us = now_us
+
+    def greeted(self, device: str, hello: dict[str, Any]) -> bool:
+        """Note how a device's boot began; return whether it has newly come into safe mode."""
+        state = self.states[device]
+        before, start = state.start, start_of(hello["reset_cause"])
+        if hello["boot"] == state.boot and not start.crash:
+            start = start._replace(crash=before.crash)  # a device tells it once
+        state.boot, state.firmware, state.start = hello["boot"], hello["firmware"], start
+        return start.is_safe and not before.is_safe
 
     def batch(self, device: str, batch: Batch) -> None:
         """Take a decoded batch.

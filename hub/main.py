@@ -21,7 +21,7 @@ from hub.config import Config
 from hub.console.desk import Desk
 from hub.console.server import certificate_of, serve
 from hub.device_control import DeviceControl
-from hub.device_health import start_of
+from hub.device_health import safe_mode_texts
 from hub.ingest import Exchange, Ingest
 from hub.ledger import audit
 from hub.links.tcp import listen
@@ -133,7 +133,10 @@ class Hub:
         self.alerts.stand(standing_of(self.watch.rules))
         self.admin.handlers |= mode_handlers(self.watch) | alert_handlers(self.alerts)
         self.admin.handlers |= self.desk.handlers()
-        devices = DeviceControl(ingest, lambda: self.watch.modes.drill, self._note)
+        modes, states = self.watch.modes, self.live.states
+        devices = DeviceControl(
+            ingest, lambda: modes.drill, self._note, lambda device: states[device].start
+        )
         self.admin.handlers |= devices.handlers()
         self.watch.on_change.append(self._mode_changed)
         self.inspections.attend(self.watch, self.clock)
@@ -222,9 +225,8 @@ class Hub:
         self.pulse.greeted(device, hello)
         assert self.watch.orders is not None
         self.watch.orders.greeted(device, hello)
-        state = self.live.states[device]
-        state.boot, state.firmware = hello["boot"], hello["firmware"]
-        state.start = start_of(hello["reset_cause"])
+        if self.live.greeted(device, hello):
+            self.watch.notice(WARNING, "device", safe_mode_texts(device))
 
     def _jumped(self, texts: tuple[str, str]) -> None:
         self.watch.notice(INFO, "clock", texts)

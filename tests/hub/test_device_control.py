@@ -31,6 +31,7 @@ from simulators.virtual_device import VirtualDevice
 from tests.e2e.test_modes import until
 from tests.hub.hub_process import command, running_hub, secret_of
 from tests.hub.test_orders import HandPeer
+from tests.simulators.test_survival import flashlog_keeps_bad_starts
 
 NAME = "river-1"
 
@@ -50,7 +51,9 @@ class Bench:
         def note(*words: Any) -> None:
             self.notes.append(words)
 
-        self.handlers = DeviceControl(ingest, lambda: self.drill, note).handlers()
+        self.handlers = DeviceControl(
+            ingest, lambda: self.drill, note, lambda device: Start()
+        ).handlers()
 
     def give(self, name: str, status: int | None = RESULT_DONE, **fields: Any) -> Any:
         """Give a command as "person:sato"; the device answers, but for status None."""
@@ -134,7 +137,9 @@ def test_how_a_boot_began() -> None:
     assert len(start_of("x; \x1b[31m" + "y" * 999).crash) == CRASH_SIZE_MAX
 
 
-async def test_a_real_device_is_shown_and_restarted_by_the_command_line(tmp_path: Path) -> None:
+async def test_a_real_device_in_safe_mode_is_named_and_restarted_by_the_command_line(
+    tmp_path: Path,
+) -> None:
     with running_hub(tmp_path) as town:
         secret = secret_of(NAME).hex()
         config = make_config("river-gauge", NAME, secret, host="127.0.0.1", port=town.port)
@@ -144,17 +149,25 @@ async def test_a_real_device_is_shown_and_restarted_by_the_command_line(tmp_path
             request = {"do": f"device {name}", "device": NAME, **fields}
             return asyncio.to_thread(ask, town.folder / "data", request)
 
+        flashlog_keeps_bad_starts(device)
+        device.board._next_cause = "watchdog"
+        device.board.power_on()
         device.start()
         await until(lambda: device.agent and device.agent.uplink.sessions_count, "a session")
+        before = await give("show")
+        assert (before["boot"], before["cause"], before["is_safe"]) == (2, "watchdog", True)
+        await until(lambda: town.status()["device_counts"]["safe_mode"] == 1, "it is counted")
+        [alert] = [one for one in town.status()["alerts"] if one["kind"] == "device"]
+        assert alert["level"] == "warning" and f"device show {NAME}" in alert["text_ja"]
         dark = await give("identify")
-        assert dark == {"device": NAME, "boot": 1, "done": False, "answer": "failed no led_pin"}
+        assert dark == {"device": NAME, "boot": 2, "done": False, "answer": "failed no led_pin"}
         words = ("device", "restart", NAME, "--reason", "配線を直した", "--wait", "20")
         line = command(*words, "--config", str(town.config))
         done = await asyncio.to_thread(subprocess.run, line, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "完了" in done.stdout and "boot 2" in done.stdout
+        assert "完了" in done.stdout and "boot 3" in done.stdout
         shown = await give("show")
-        assert (shown["boot"], shown["cause"], shown["is_safe"]) == (2, "software", False)
+        assert (shown["boot"], shown["cause"], shown["is_safe"]) == (3, "software", False)
         await device.stop()
         with pytest.raises(AdminError, match="is away"):
             await give("restart")

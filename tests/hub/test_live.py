@@ -129,3 +129,13 @@ def test_of_many_devices_those_that_want_a_look_are_shown() -> None:
     assert len(rows) == DEVICES_MAX == counts["shown"]
     assert counts == {"online": len(names) - 3, "offline": 3, "silent": 0, "never": 0,
                       "safe_mode": 1, "shown": DEVICES_MAX}  # fmt: skip
+
+
+def test_a_crash_that_a_device_tells_once_is_shown_for_its_boot() -> None:
+    live = made()
+    crash = "watchdog; safe mode; boot 3: sampler: x"
+    told = [(4, crash, True), (4, "watchdog; safe mode", False), (5, "software", False)]
+    for boot, cause, is_news in told:
+        hello = {"boot": boot, "firmware": "f", "reset_cause": cause}
+        assert live.greeted(NAME, hello) == is_news
+        assert live.states[NAME].start.crash == ("boot 3: sampler: x" if boot == 4 else "")
