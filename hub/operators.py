@@ -9,7 +9,6 @@ Names and passwords are compared as NFKC: what is typed wide or narrow is the sa
 
 import hmac
 import logging
-import os
 import secrets
 import unicodedata
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from hashlib import scrypt, sha256
 from pathlib import Path
 from typing import Any
 
-from hub.people.register import write_private
+from hub.people.register import put_in_place, write_private
 from hub.settings import Document, Row, SettingsError, commented
 
 log = logging.getLogger(__name__)
@@ -157,12 +156,7 @@ def save(path: Path, operators: dict[str, Operator]) -> None:
     part = path.with_name(path.name + ".part")
     part.unlink(missing_ok=True)
     write_private(part, text)
-    part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    put_in_place(part, path)
 
 
 def why_weak(name: str, password: str) -> str:
@@ -198,8 +192,16 @@ class Operators:
         return self._all.get(plain(name))
 
     def start(self, known: dict[str, str]) -> dict[str, str]:
-        """Read the file for the first time; known: what() of the last run. SettingsError."""
-        self._stamp, self._all = self._found(), load(self.path)
+        """Read the file for the first time; known: what() of the last run.
+
+        With a wrong file nobody logs in until it is right: devices and alerts do not wait for it.
+        """
+        self._stamp = self._found()
+        try:
+            self._all = load(self.path)
+        except SettingsError as error:
+            log.error("%s %s Nobody can log in.", error.cause, error.remedy)
+            return known
         self._tell(known)
         return self.what()
 

@@ -10,13 +10,18 @@ from hub.alerts.outbox import ACK, Request
 from hub.rules.finding import LEVEL_NAMES
 
 NOTE_LENGTH_MAX = 200
+ROWS_MAX = 200  # of open events at a time, those who must be acknowledged first
 
 
 def handlers(alerts: Alerts) -> dict[str, Handler]:
     """Return what hub.admin can do with the alerts of this hub."""
 
-    def show(fields: dict[str, Any], actor: str) -> list[dict[str, Any]]:
-        return [_row(one) for one in alerts.open_events()]
+    def show(fields: dict[str, Any], actor: str) -> dict[str, Any]:
+        # The sort is stable: the most severe first among those who wait, and among the others.
+        events = sorted(alerts.open_events(), key=lambda one: not one.needs_acknowledgement)
+        waiting_count = sum(one.needs_acknowledgement for one in events)
+        rows = [_row(one) for one in events[:ROWS_MAX]]
+        return {"count": len(events), "waiting": waiting_count, "rows": rows}
 
     async def acknowledge(fields: dict[str, Any], actor: str) -> dict[str, Any]:
         number, note = fields.get("event"), str(fields.get("note", "")).strip()
@@ -24,6 +29,8 @@ def handlers(alerts: Alerts) -> dict[str, Handler]:
             raise AdminError(f"{number!r} is no number of an alert", "Give the number of one.")
         if len(note) > NOTE_LENGTH_MAX or not note.isprintable():
             raise AdminError("The note is too long", "Write one short line.")
+        if fields.get("personal") is False and _is_personal(alerts, number):
+            raise AdminError("It concerns a person", "Let watch-over acknowledge it.")
         outcome = await alerts.carry_out(Request(0, ACK, number, actor, note))
         if outcome != "acknowledged":
             remedy = "Look at the list again: somebody was faster, or it is over."
@@ -31,6 +38,11 @@ def handlers(alerts: Alerts) -> dict[str, Handler]:
         return {"event": number}
 
     return {"alerts open": show, "alerts ack": acknowledge}
+
+
+def _is_personal(alerts: Alerts, number: int) -> bool:
+    event = next((one for one in alerts.open_events() if one.id == number), None)
+    return event is not None and kind_of(event.kind).is_personal
 
 
 def _row(event: Event) -> dict[str, Any]:

@@ -16,19 +16,18 @@ MODES = ("normal", "watch", "disaster")
 # What a drill may be of: what the public would hear of.
 DRILL_KINDS = [name for name, kind in KINDS.items() if kind.is_public]
 
+NO_LIST = "There is no safety list"  # that is no refusal: the mode is normal
+
 Row = dict[str, Any]
 
 
-def desk_context(
-    alerts: list[Row], mode: Row, who: Operator, *, offset_min: int
-) -> dict[str, Any]:
+def desk_context(alerts: Row, mode: Row, who: Operator, *, offset_min: int) -> dict[str, Any]:
     """Return what desk.html needs beside texts and session."""
-    rows = [_alert(one, who, offset_min) for one in alerts]
-    rows.sort(key=lambda one: not one["is_waiting"])  # stable: the most severe first in each
     is_calm = mode.get("mode") == "normal"
     return {
-        "alerts": rows,
-        "waiting_count": sum(one["is_waiting"] for one in rows),
+        "alerts": [_alert(one, who, offset_min) for one in alerts["rows"]],
+        "more_count": alerts["count"] - len(alerts["rows"]),
+        "waiting_count": alerts["waiting"],
         "mode": {**mode, "since": _time(mode.get("since_utc_us", 0), offset_min)},
         "modes": [one for one in MODES if mode.get("drill") or one != mode.get("mode")],
         "kinds": [(name, KINDS[name]) for name in DRILL_KINDS],
@@ -41,9 +40,9 @@ def desk_context(
 
 def people_context(cases: Row, listed: Row, *, offset_min: int) -> dict[str, Any]:
     """Return what people.html needs; cases, listed: answers of hub.admin."""
-    refusals = []
+    refusals: list[tuple[str, str]] = []
     for answer in (cases, listed):
-        if "error" in answer:
+        if "error" in answer and NO_LIST not in answer["error"]:
             told = refusal(answer["error"], answer["remedy"])
             refusals += [told] if told not in refusals else []
     rows = [{**one, "time": _time(one["utc_us"], offset_min), "sign": SIGNS[one["level"]],
@@ -55,7 +54,7 @@ def people_context(cases: Row, listed: Row, *, offset_min: int) -> dict[str, Any
     return {"cases": rows, "safety": safety, "refusals": refusals, "states": list(STATES)}
 
 
-def stamp_of(alerts: list[Row], mode: Row) -> str:
+def stamp_of(alerts: Row, mode: Row) -> str:
     """Return a word that is another one as soon as a view of these would be."""
     shown_now = [[mode.get(name) for name in ("mode", "drill", "since_utc_us", "reason")], alerts]
     text = dumps(shown_now, ensure_ascii=False, sort_keys=True)

@@ -42,7 +42,8 @@ class Form:
 
 
 def _acknowledge(values: Values, who: Operator) -> dict[str, Any]:
-    return {"event": int(_number(values, "event", 1, 1e15)), "note": _line(values, "note")}
+    event = int(_number(values, "event", 1, 1e15))
+    return {"event": event, "note": _line(values, "note"), "personal": who.may(WATCH_OVER)}
 
 
 def _set_mode(values: Values, who: Operator) -> dict[str, Any]:

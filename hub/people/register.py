@@ -169,10 +169,26 @@ def add(path: Path, values: dict[str, Any], contacts: list[str], devices: Sequen
     write_private(part, text)
     try:
         load(part, devices)
-        part.replace(path)
+        put_in_place(part, path)
     except SettingsError:
         part.unlink()
         raise
+
+
+def put_in_place(part: Path, path: Path) -> None:
+    """Let a new file take the place of an old one, with its owner, or its folder's; synced.
+
+    So what an administrator writes as root stays readable for the hub.
+    """
+    if os.geteuid() == 0:
+        owner = (path if path.exists() else path.parent).stat()
+        os.chown(part, owner.st_uid, owner.st_gid)
+    part.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def write_private(path: Path, text: str) -> None:
