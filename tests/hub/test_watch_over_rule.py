@@ -234,6 +234,24 @@ def test_a_tag_that_is_not_seen_at_the_next_point_in_time() -> None:
     assert home.run(3) == []
 
 
+def test_a_way_is_gone_once_a_day_and_going_back_gives_no_more_time() -> None:
+    home = child()
+    home.says("tag", 7, device="gate")
+    home.run(0.2)
+    for point in ("corner", "school", "gate"):  # there, and back for a forgotten bag
+        home.says("tag", 7, device=point)
+    assert home.run(0.6) == []
+    lost = child()
+    lost.says("tag", 7, device="gate")
+    lost.says("tag", 7, device="corner")
+    (missed,) = lost.run(0.4)
+    assert missed.key == "c-001/way-0"
+    assert lost.says("tag", 7, device="gate") == lost.says("tag", 7, device="corner") == []
+    assert lost.run(0.5) == []
+    (found,) = lost.says("tag", 7, device="school")
+    assert found.is_over
+
+
 def test_a_point_that_is_silent_is_passed_over_and_a_late_frame_is_in_time() -> None:
     home = child()
     home.says("tag", 7, device="gate")
