@@ -78,7 +78,7 @@ class Watch:
         self._sender = sender
         self._timing = timing
         self._live = live
-        self._notices = Notices(sender, live, config.secret)
+        self._notices = Notices(sender, live, store, config.secret)
         self._clock = clock
         self._ingest: Ingest | None = None
         settings = config.tables["mode"]
@@ -381,6 +381,8 @@ class Watch:
 
     def _restore(self) -> None:
         now_us = self._clock.now_us()
+        if not self.modes.drill:
+            self._notices.end_drill(now_us)
         for rule in self.rules:
             text = self._store.meta.get(MEMORY_KEY + rule.name)
             try:

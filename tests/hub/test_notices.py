@@ -85,6 +85,19 @@ def test_a_drill_and_what_is_real_never_share_a_notice_and_all_of_a_drill_ends(
     assert [one[2] for one in found if not one[3]] == ["begin", "change"]
 
 
+def test_what_a_drill_began_ends_with_it_in_another_life(tmp_path: Path) -> None:
+    def first(hub: Hub) -> None:
+        hub.watch.start_drill(MODE_WATCH, "person:Sato", DRILL_TEXTS)
+        hub.watch.exercise(finding(0))
+        hub.watch.find(finding(0, "river-2"))
+
+    said(tmp_path, first)
+    end = lambda hub: hub.watch.end_drill("person:Sato", DRILL_TEXTS)  # noqa: E731
+    found = states(said(tmp_path, end))
+    assert found == [("drill", "drill", "over", True), ("river", "river-1", "over", True)]
+    assert said(tmp_path, end) == []
+
+
 def test_of_a_person_the_key_says_nothing_and_still_ends_what_began(tmp_path: Path) -> None:
     def act(hub: Hub) -> None:
         hub.watch.find(WATCHED)
