@@ -18,6 +18,7 @@ from hub.clock import Clock, HostClock
 from hub.config import Config, load
 from hub.diagnosis import FAIL, OK, WARN, Finding
 from hub.doctor_alerts import check_alerts
+from hub.doctor_desk import check_desk
 from hub.doctor_devices import check_devices
 from hub.doctor_network import check_ports, check_uplinks, own_page
 from hub.settings import SettingsError
@@ -52,6 +53,7 @@ def examine(path: Path, clock: Clock | None = None) -> list[Finding]:
         lambda: check_ports(config, is_running=is_locked(config.data)),
         lambda: check_uplinks(config),
         lambda: check_devices(own_page(config)),
+        lambda: check_desk(config),
         lambda: check_alerts(config, (clock or HostClock()).utc_us()),
     )
     for check in checks:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from hub import config as configuration
 from hub import ledger, operators
+from hub.alerts.handlers import ROWS_MAX
 from hub.console.client import fetch
 from hub.console.desk import COOKIE, FORM_SIZE_MAX, LOGINS_WAITING_MAX
 from hub.console.desk_texts import DESK_TEXTS
@@ -31,7 +32,7 @@ from hub.console.sessions import MINUTE_US
 from hub.main import Hub
 from hub.operators import Operator, sealed
 from hub.people import register
-from hub.rules.finding import EMERGENCY, Finding
+from hub.rules.finding import EMERGENCY, WARNING, WATCH, Finding
 from tests.hub.hand_clock import HandClock
 
 TEMPLATES = Path("hub/console/templates")
@@ -287,6 +288,21 @@ def test_each_role_may_what_it_may(tmp_path: Path) -> None:
         status, _ = await screen.send("/desk/people")
         assert status == 303
         assert [one.acknowledged_by for one in screen.hub.alerts.open_events()] == ["", ""]
+
+    at_desk(tmp_path, act)
+
+
+def test_of_many_alerts_those_that_wait_for_somebody_are_shown(tmp_path: Path) -> None:
+    async def act(screen: Screen) -> None:
+        for number in range(ROWS_MAX + 5):
+            found = Finding("health", f"device-{number}", WARNING, 0, "応答なし", "silent")
+            screen.hub.alerts.found(found, False)
+        found = Finding("bridge", "b", WATCH, 0, "固有振動数の低下", "lower frequency")
+        screen.hub.alerts.found(found, False)
+        _, text = await screen.log_in("佐藤")
+        assert text.count("data-event=") == ROWS_MAX and "6 more" in text
+        assert text.index("lower frequency") < text.index("silent")
+        assert "<title>(1) " in text
 
     at_desk(tmp_path, act)
 

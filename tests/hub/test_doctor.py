@@ -75,6 +75,20 @@ def test_a_secret_that_others_may_read_fails(tmp_path: Path) -> None:
     assert one.state == FAIL and "chmod 600" in one.remedy[0]
 
 
+def test_operators_that_others_may_read_or_nobody_can_and_open_passwords_are_named(
+    tmp_path: Path,
+) -> None:
+    path = installed(tmp_path / "hub")
+    assert only(path, "desk").state == OK
+    path.write_text(path.read_text().replace('login = "secure"', 'login = "lan"'))
+    assert only(path, "desk").state == WARN
+    file = tmp_path / "hub/operators.toml"
+    file.write_text("[[operator]]\nname = 3\n")
+    assert only(path, "desk").state == FAIL
+    file.chmod(0o644)
+    assert only(path, "rights").state == FAIL
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="to give a file away needs root")
 def test_files_of_another_owner_warn(tmp_path: Path) -> None:
     path = installed(tmp_path / "hub")

@@ -1,6 +1,7 @@
 """operators.toml, the commands that write it, and what a running hub makes of a change."""
 
 import logging
+import os
 import stat
 from pathlib import Path
 
@@ -93,6 +94,17 @@ def test_a_wrong_file_is_refused_without_showing_a_secret(
     assert "scrypt" not in str(error.value)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_writes_is_still_the_hubs(tmp_path: Path) -> None:
+    config.init(tmp_path)
+    os.chown(tmp_path, 12345, 12345)
+    path = tmp_path / "operators.toml"
+    for _ in range(2):  # a new file has its folder's owner, a later one that of the one before
+        operators.save(path, {"佐藤": Operator("佐藤", "viewer", "", SEALED)})
+        assert (path.stat().st_uid, stat.S_IMODE(path.stat().st_mode)) == (12345, 0o600)
+        os.chown(tmp_path, 0, 0)
+
+
 def test_a_change_of_the_file_is_told_and_a_wrong_one_changes_nobody(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -109,6 +121,8 @@ def test_a_change_of_the_file_is_told_and_a_wrong_one_changes_nobody(
     with caplog.at_level(logging.ERROR):
         assert not known.refresh()
     assert "The operators of before stay" in caplog.text and known.find("佐藤") is not None
+    at_start = Operators(path)
+    assert at_start.start({"佐藤": "kept"}) == {"佐藤": "kept"} and at_start.is_empty()
     path.unlink()
     assert known.refresh() and known.is_empty() and told[1][::2] == ("佐藤", "-")
     again = Operators(path)
