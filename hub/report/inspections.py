@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from hub.clock import Clock, HostClock
 from hub.modes import Change
 from hub.rules.bridge import BridgeRule
-from hub.rules.finding import INFO, Finding
+from hub.rules.finding import INFO, WATCH, Finding
 from hub.watch import Watch
 from protocols.vocabulary import MODE_DISASTER, MODE_NORMAL
 
@@ -98,7 +98,7 @@ class Inspections:
             return
         if finding.is_over:
             self._calmed(now_us)
-        elif not self._shakes:
+        elif not self._shakes and finding.level > WATCH:  # an onset alone says not how much
             self._begin((finding.text_ja, finding.text_en), drill, now_us)
             self._shakes = True
 

@@ -18,9 +18,9 @@ from hub.report.inspections import NAME, QUIET_S, Inspections, report_name
 from hub.report.picture import COLUMNS, Curve, plot, to_svg
 from hub.report.words import WORDS
 from hub.report.worker import FILES
-from hub.rules.finding import EMERGENCY, Finding
+from hub.rules.finding import EMERGENCY, WATCH, Finding
 from protocols.batch import Series, encode_batch
-from protocols.vocabulary import MODE_DISASTER
+from protocols.vocabulary import MODE_DISASTER, MODE_WATCH
 from tests.hub.bridge_parts import S
 from tests.hub.report_parts import AFTER_S, EVENT_US, OFFSET_US, fill, learned_rule, request
 from tests.real_parts import need
@@ -210,6 +210,13 @@ def test_a_plot_stays_within_its_frame_and_is_thinned() -> None:
 
 
 # When a report is ordered
+
+
+def test_an_onset_alone_orders_no_report(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    onset = Finding("quake", "quake", WATCH, MODE_WATCH, "揺れ始め", "Onset", kind="quake")
+    desk.desk.heard(onset, False, 0)
+    assert desk.ordered(400) == []
 
 
 def quake(is_over: bool = False) -> Finding:
