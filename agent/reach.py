@@ -1,7 +1,8 @@
 """When a network that stays silent is started anew, and when the whole board is.
 
 A Wi-Fi chip may say that it is connected for weeks while no packet passes. Only an answer of the
-hub, or of its machine (a refused connection), proves that the way is open. So the interface is
+hub, or of its machine (a connection that came about, or was refused), proves that the way is open:
+a hub that hangs or knows no such device is not cured from here. So the interface is
 started anew NETWORK_US after the last such proof, then after twice that, up to NETWORK_US_MAX: the
 hub may be what is missing. After RESTART_US the board itself is, in good order.
 """

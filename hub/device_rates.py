@@ -6,9 +6,10 @@ stands in a clock record is the middle of all rates of the last one to two days 
 warmth and cold of the day with them; and it is a promise (protocols.utc): however long the device
 is away, its clock stays within RATE_PPM_MAX of that. So nothing is said before a whole day was
 watched, nor of a clock whose rates are further apart than half of the promise (a board that sleeps
-on an RC oscillator): the other half is for the weather of the days to come. Crystals of boards are
-AT cuts, whose rate follows a flat cubic about an inflection at 25 to 35 degC: some ppm between a
-winter's night and a summer's day, where the crystals themselves differ by tens of ppm.
+on an RC oscillator, or a time server that slews the hub's own clock): the other half is for the
+weather of the days to come. Crystals of boards are AT cuts, whose rate follows a flat cubic about
+an inflection at 25 to 35 degC: some ppm between a winter's night and a summer's day, where the
+crystals themselves differ by tens of ppm.
 
 The rate is the board's, not the boot's: after a restart one hour has to confirm it, for it may be
 another board under the same name.

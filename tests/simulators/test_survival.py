@@ -295,18 +295,45 @@ async def silence(host: str, port: int) -> Any:
     await asyncio.Event().wait()
 
 
-def test_a_hub_that_refuses_proves_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent.reach, "RESTART_US", SOON_US)
+class Mute:
+    """Both halves of a connection whose other end says nothing, or hangs up at once."""
 
-    async def refuse(host: str, port: int) -> Any:
-        raise ConnectionRefusedError(111, "refused")
+    def __init__(self, hangs_up: bool) -> None:
+        self._hangs_up = hangs_up
+
+    async def read(self, n: int) -> bytes:
+        if not self._hangs_up:
+            await asyncio.Event().wait()
+        return b""
+
+    async def drain(self) -> None:
+        pass
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    close = is_closing = lambda self: None
+
+
+@pytest.mark.parametrize("answer", ["refuses", "hangs up", "says nothing"])
+def test_a_machine_that_answers_proves_the_network_though_its_hub_does_not(
+    answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent.reach, "RESTART_US", 3 * NETWORK_US)
+
+    async def dial(host: str, port: int) -> Any:
+        if answer == "refuses":
+            raise ConnectionRefusedError(111, "refused")
+        mute = Mute(answer == "hangs up")
+        return mute, mute
 
     async def play() -> None:
-        device = gauge(refuse)
+        device = gauge(dial)
         resets: list[int] = []
         device.board.wireless = SimpleNamespace(reset=lambda: resets.append(1))
         device.start()
-        await asyncio.sleep(SOON_US / 1e6 + 60)
+        await asyncio.sleep(3 * NETWORK_US / 1e6 + 60)
+        assert device.agent is not None and device.agent.uplink.connects_count > 5
         assert resets == [] and device.board.boots_count == 1
         device.power_cut()
 
