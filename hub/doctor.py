@@ -54,7 +54,9 @@ def examine(path: Path, clock: Clock | None = None) -> list[Finding]:
         lambda: check_uplinks(config),
         lambda: check_devices(own_page(config)),
         lambda: check_desk(config),
-        lambda: check_alerts(config, (clock or HostClock()).utc_us()),
+        lambda: check_alerts(
+            config, (clock or HostClock()).utc_us(), is_running=is_locked(config.data)
+        ),
     )
     for check in checks:
         try:

@@ -33,7 +33,7 @@ def installed(folder: Path, **tables: dict[str, Any]) -> Path:
 
 def examined(path: Path, utc_us: int = UTC_US) -> list[Finding]:
     """Return what is found; whatever is not ok has a remedy in both languages."""
-    found = list(check_alerts(configuration.load(path), utc_us))
+    found = list(check_alerts(configuration.load(path), utc_us, is_running=True))
     for one in found:
         assert all(one.text) and (one.state == OK or all(one.remedy)), one
     return found
