@@ -64,11 +64,18 @@ class Clocks:
         row.rate_ppb = self._rates.rate_ppb(*key)
         return row if self._is_news(row, received_us) else None
 
-    def keep(self, key: Key, row: ClockRow) -> None:
-        """Take what was known of a boot; beyond BOOTS_MAX the oldest boot of its device goes."""
-        if row.rate_ppb:
-            self._rates.keep(*key, row.rate_ppb)
+    def keep(self, key: Key, row: ClockRow, known_ppb: int = 0) -> None:
+        """Take what was known of a boot; beyond BOOTS_MAX the oldest boot of its device goes.
+
+        known_ppb: as known_ppb() returned it.
+        """
+        if known_ppb:
+            self._rates.keep(*key, known_ppb)
         self._keep(key, row)
+
+    def known_ppb(self, key: Key) -> int:
+        """Return the rate to keep with a row over a stop of the hub; 0: none."""
+        return self._rates.known_ppb(key[0])
 
     def _keep(self, key: Key, row: ClockRow) -> ClockRow:
         self._rows[key] = row

@@ -88,10 +88,12 @@ class Rates:
     def rate_ppb(self, device: str, boot: int) -> int:
         """Return the rate that a clock record may promise; 0: none, as on the wire."""
         one = self._devices.get(device)
-        span = one.span() if one is not None and one.boot == boot and one.is_proven else None
-        if span is None or span[1] - span[0] > 2 * SPREAD_PPB_MAX:
-            return 0
-        return (span[0] + span[1]) // 2 or 1
+        return _middle(one) if one is not None and one.boot == boot and one.is_proven else 0
+
+    def known_ppb(self, device: str) -> int:
+        """Return what to keep() over a stop of the hub, confirmed in this boot or not; 0: none."""
+        one = self._devices.get(device)
+        return 0 if one is None else _middle(one)
 
     def _step(self, one: _Watched, anchor: Bracket, best: Bracket) -> None:
         step_us = best.hub_us - anchor.hub_us
@@ -119,6 +121,13 @@ class Rates:
         one.watched_us += step_us
         if one.watched_us >= DAY_US:
             one.before, one.today, one.watched_us = one.today, None, 0
+
+
+def _middle(one: _Watched) -> int:
+    span = one.span()
+    if span is None or span[1] - span[0] > 2 * SPREAD_PPB_MAX:
+        return 0
+    return (span[0] + span[1]) // 2 or 1
 
 
 def _begin(one: _Watched, anchor: Bracket) -> None:

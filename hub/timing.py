@@ -62,8 +62,8 @@ class Timing:
         for device, boot, device_us, utc_us, uncertainty_us, rate_ppb in rows:
             hub_us = utc_us - before_us
             if hub_us >= 0:  # before the machine's start: kept with another offset, useless
-                row = ClockRow(device_us, hub_us, uncertainty_us, rate_ppb)
-                self.clocks.keep((device, boot), row)
+                row = ClockRow(device_us, hub_us, uncertainty_us)
+                self.clocks.keep((device, boot), row, rate_ppb)
         step_us = self.time.offset_us - before_us
         if abs(step_us) >= STEP_US_MIN:
             log.warning("UTC was set by %d ms while the hub was not running", step_us // 1000)
@@ -126,7 +126,8 @@ class Timing:
 
     def _save(self, key: Key, row: ClockRow) -> None:
         utc_us = row.hub_us + self.time.offset_us
-        self._store.save_clock((*key, row.device_us, utc_us, row.uncertainty_us, row.rate_ppb))
+        rate_ppb = self.clocks.known_ppb(key)
+        self._store.save_clock((*key, row.device_us, utc_us, row.uncertainty_us, rate_ppb))
 
     def _say_own(self, now_us: int, first_boot: int) -> None:
         boot = self._sender.boot

@@ -214,6 +214,40 @@ async def test_a_clock_that_is_set_every_second_does_not_fill_the_store(tmp_path
     assert len(town.told) == 1
 
 
+async def test_the_rate_of_a_device_goes_with_its_records_and_outlasts_restarts(
+    tmp_path: Path,
+) -> None:
+    town = Town(tmp_path, HandClock())
+    fast_ppm = 40
+
+    def exchange(timing: Timing) -> None:
+        town.clock.advance(600 * S)
+        now_us = town.clock.now_us()
+        device_us = town.device_us() * (1_000_000 + fast_ppm) // 1_000_000
+        timing.exchanged(DEVICE, 1, (device_us, now_us - 300, now_us + 300))
+
+    def rates(timing: Timing, hours: int) -> int:
+        """Let hours pass with an exchange every ten minutes; return the rate that is said."""
+        for _ in range(6 * hours):
+            exchange(timing)
+        [(_, row)] = timing.clocks.rows()
+        return row.rate_ppb
+
+    async with town.hub() as timing:
+        assert rates(timing, 23) == 0
+        assert abs(rates(timing, 3) - 1000 * fast_ppm) < 1000
+    later_us = (town.device_us() + 72 * HOUR) * (1_000_000 + fast_ppm) // 1_000_000
+    found = town.reader.utc_us(DEVICE, 1, later_us)
+    assert found is not None and found[1] < 3 * S
+    assert abs(found[0] - town.clock.true_utc_us() - 72 * HOUR) < S
+    for _ in range(3):  # the power comes and goes
+        async with town.hub() as timing:
+            exchange(timing)
+    async with town.hub() as timing:
+        assert rates(timing, 1) == 0
+        assert abs(rates(timing, 1) - 1000 * fast_ppm) < 1000
+
+
 def test_the_quality_of_utc() -> None:
     clock = HandClock()
     clock.synchronised = True
