@@ -42,6 +42,8 @@ def examine(path: Path, clock: Clock | None = None) -> list[Finding]:
         ]
     text = (f"{path} は正しく読めます", f"{path} is right")
     found = [Finding("settings", OK, text)]
+    is_running = is_locked(config.data)
+    page = own_page(config) if is_running else None
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
         check_versions,
         check_memory,
@@ -50,13 +52,11 @@ def examine(path: Path, clock: Clock | None = None) -> list[Finding]:
         lambda: check_fsync(config.data),
         lambda: check_store(config),
         lambda: check_clock(config, clock or HostClock()),
-        lambda: check_ports(config, is_running=is_locked(config.data)),
+        lambda: check_ports(config, page, is_running=is_running),
         lambda: check_uplinks(config),
-        lambda: check_devices(own_page(config)),
+        lambda: check_devices(page),
         lambda: check_desk(config),
-        lambda: check_alerts(
-            config, (clock or HostClock()).utc_us(), is_running=is_locked(config.data)
-        ),
+        lambda: check_alerts(config, (clock or HostClock()).utc_us(), page),
     )
     for check in checks:
         try:

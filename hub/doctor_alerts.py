@@ -16,21 +16,21 @@ from hub.alerts import mail, outbox
 from hub.alerts.message import kind_of
 from hub.config import Config
 from hub.diagnosis import FAIL, OK, WARN, Finding
-from hub.doctor_network import own_page, password_of
+from hub.doctor_network import password_of
 from hub.local_time import shown
 
 DIAL_S_MAX = 5.0
 CHECK = "alerts"
 
 
-def check_alerts(config: Config, utc_us: int, *, is_running: bool) -> Iterator[Finding]:
-    """All of it; one line says that nothing is wrong."""
+def check_alerts(config: Config, utc_us: int, status: dict[str, Any] | None) -> Iterator[Finding]:
+    """All of it; one line says that nothing is wrong. status: of the running hub's page."""
     found = [
         *_check_status(config),
         *_check_file(config, utc_us),
         *_check_mail(config),
         *_check_webhooks(config),
-        *_check_sirens(config, own_page(config) if is_running else None),
+        *_check_sirens(config, status),
     ]
     if all(one.state == OK for one in found):
         yield Finding(CHECK, OK, ("警報の送り先に異常はありません", "alerts can go out"))

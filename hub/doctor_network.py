@@ -18,11 +18,12 @@ OWN_TIMEOUT_S = 3.0
 PASSWORD = "HINOMI_UPLINK_PASSWORD"
 
 
-def check_ports(config: Config, *, is_running: bool) -> Iterator[Finding]:
-    """The hub's ports are free, or it is the hub who has them."""
-    answer = own_page(config)
-    if is_running and answer is not None:
-        yield _of_running(answer)
+def check_ports(
+    config: Config, status: dict[str, Any] | None, *, is_running: bool
+) -> Iterator[Finding]:
+    """The hub's ports are free, or it is the hub who has them. status: what own_page says."""
+    if is_running and status is not None:
+        yield _of_running(status)
         return
     if is_running:
         yield Finding(

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from hub import config as configuration
-from hub import doctor_alerts
 from hub.alerts.mail import PASSWORD
 from hub.alerts.outbox import FILE_NAME, WAITING, Job, Outbox
 from hub.diagnosis import FAIL, OK, WARN, Finding
@@ -31,9 +30,11 @@ def installed(folder: Path, **tables: dict[str, Any]) -> Path:
     return path
 
 
-def examined(path: Path, utc_us: int = UTC_US) -> list[Finding]:
+def examined(
+    path: Path, utc_us: int = UTC_US, status: dict[str, Any] | None = None
+) -> list[Finding]:
     """Return what is found; whatever is not ok has a remedy in both languages."""
-    found = list(check_alerts(configuration.load(path), utc_us, is_running=True))
+    found = list(check_alerts(configuration.load(path), utc_us, status))
     for one in found:
         assert all(one.text) and (one.state == OK or all(one.remedy)), one
     return found
@@ -120,14 +121,13 @@ def test_a_webhook_is_dialled_and_told_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_a_siren_that_could_not_sound_is_named_while_the_hub_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, away: list[str], given_up: int,
+    tmp_path: Path, *, away: list[str], given_up: int,
     is_durable: bool, expected: list[tuple[str, str]],
 ) -> None:  # fmt: skip
     sirens = {"given_up": given_up, "away": away}
     status = {"delivery": {"is_durable": is_durable, "sirens": sirens}}
-    monkeypatch.setattr(doctor_alerts, "own_page", lambda config: status)
     path = installed(tmp_path, siren={"device": "siren-1"})
-    assert [one[:2] for one in wrong(examined(path))] == expected
+    assert [one[:2] for one in wrong(examined(path, status=status))] == expected
 
 
 def test_a_hub_that_marks_all_as_a_test_is_named(tmp_path: Path) -> None:
