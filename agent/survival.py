@@ -41,6 +41,7 @@ class Survival:
 
     def __init__(self, flashlog: "FlashLog", reset_cause: str, ended_well: bool) -> None:
         self._flashlog = flashlog
+        self._ended_well = ended_well
         self.failed_count = 0
         kept = flashlog.kept(KEY_STARTS) or b""
         bad, short = (kept[0], kept[1]) if len(kept) == 2 else (0, 0)
@@ -62,8 +63,13 @@ class Survival:
         return self._crash
 
     def greeting(self, reset_cause: str, slot: str = "") -> str:
-        """Return how this boot began, in the words of the hello. slot: it was started from."""
-        parts = [reset_cause, slot] if slot else [reset_cause]
+        """Return how this boot began, in the words of the hello. slot: it was started from.
+
+        The RP2 restarts by its watchdog when told to (ports/rp2/modmachine.c), and names it: that
+        the boot before ended in good order tells the two apart.
+        """
+        cause = "software" if self._ended_well and reset_cause == "watchdog" else reset_cause
+        parts = [cause, slot] if slot else [cause]
         if self.is_safe:
             parts.append("safe mode")
         elif self.short_boots >= SHORT_BOOTS_MAX:

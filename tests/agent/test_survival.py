@@ -33,6 +33,12 @@ def test_bad_starts_in_a_row_lead_into_safe_mode() -> None:
     assert survival.greeting("watchdog") == "watchdog; safe mode"
 
 
+def test_a_restart_that_was_wanted_is_no_watchdogs_where_the_chip_knows_no_other() -> None:
+    survival = start(SimFlash(), "watchdog", ended_well=True)
+    assert survival.greeting("watchdog", "slot 1") == "software; slot 1"
+    assert start(SimFlash(), "power_on", ended_well=True).greeting("power_on") == "power_on"
+
+
 def test_a_boot_that_has_worked_for_a_while_ends_the_row() -> None:
     flash = SimFlash()
     for _ in range(BAD_STARTS_MAX):
