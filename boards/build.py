@@ -14,15 +14,16 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
+from boards.folding import SOURCES, folded, imported, path_of, with_drivers
 from boards.profiles import device_profiles, read_board, read_device
+from boards.renaming import renamed
+from boards.shaking import shaken
 
-SOURCES = Path(__file__).resolve().parent.parent
 # The front door of a board, its hardware port, and the flash that its firmware may offer.
 ROOTS = ("agent.start", "agent.main", "agent.hal.on_micropython")
-PORTABLE = ("agent", "protocols")
 # Processor -> the name that the compiler has for it.
 ARCHITECTURES = {
     "rp2040": "armv6m",
@@ -52,80 +53,58 @@ def closure(roots: Iterable[str]) -> list[str]:
     waiting = list(roots)
     while waiting:
         name = waiting.pop()
-        if name not in found and (path := _path_of(name)):
+        if name not in found and path_of(name):
             found.add(name)
-            waiting += _imported(ast.parse(path.read_text(encoding="utf-8")))
+            waiting += imported(folded(name))
             package = name.rpartition(".")[0]
             waiting += [package] if package else []
     return sorted(found)
 
 
 def compile_module(name: str, architecture: str, *, machine_code: bool = True) -> bytes:
-    """Return the .mpy of a module; architecture: a value of ARCHITECTURES.
+    """Return the .mpy of a module by itself; architecture: a value of ARCHITECTURES.
 
     machine_code: False leaves the marked loops as bytecode, for interpreters that have none.
     """
-    path = _path_of(name)
-    if path is None:
+    if path_of(name) is None:
         raise BuildError(f"there is no module {name}")
-    text = path.read_text(encoding="utf-8")
-    if machine_code:
-        text = MARKED.sub("@micropython.viper", text)
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder, "source.py"), Path(folder, "target.mpy")
-        source.write_text(text, encoding="utf-8")
-        shown = str(path.relative_to(SOURCES))
-        options = [*OPTIONS, "-s", shown, "-o", str(target)]
-        if machine_code:
-            options.append(f"-march={architecture}")
-        done = subprocess.run([_compiler(), *options, str(source)], capture_output=True, text=True)
-        if done.returncode:
-            raise BuildError(f"{shown} does not compile: {done.stderr.strip()}")
-        return target.read_bytes()
+    return _compiled(name, renamed(name), architecture if machine_code else None)
 
 
 def build(profile: str, *, machine_code: bool = True) -> dict[str, bytes]:
     """Return path on the board -> contents, for all modules of a profile; KeyError, BuildError."""
-    processor = read_board(read_device(profile)["board"])["processor"]
-    architecture = ARCHITECTURES[processor]
+    device = read_device(profile)
+    architecture = ARCHITECTURES[read_board(device["board"])["processor"]]
+    drivers = {sensor["driver"] for sensor in device["sensors"]}
+    trees = {name: with_drivers(renamed(name), drivers) for name in modules_of(profile)}
     return {
-        target_of(name): compile_module(name, architecture, machine_code=machine_code)
-        for name in modules_of(profile)
+        target_of(name): _compiled(name, tree, architecture if machine_code else None)
+        for name, tree in shaken(trees).items()
     }
 
 
-def _path_of(name: str) -> Path | None:
-    stem = SOURCES / name.replace(".", "/")
-    for path in (stem.with_name(stem.name + ".py"), stem / "__init__.py"):
-        if path.is_file():
-            return path
-    return None
+def _compiled(name: str, tree: ast.Module, architecture: str | None) -> bytes:
+    text = ast.unparse(tree)
+    # What a traceback calls the file: the module's own name, which the board has in its table.
+    options = [*OPTIONS, "-s", name]
+    if architecture is not None:
+        text = MARKED.sub("@micropython.viper", text)
+        options.append(f"-march={architecture}")
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "source.py"), Path(folder, "target.mpy")
+        source.write_text(text, encoding="utf-8")
+        command = [_compiler(), *options, "-o", str(target), str(source)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise BuildError(f"{name} does not compile: {done.stderr.strip()}")
+        return target.read_bytes()
 
 
 def target_of(name: str) -> str:
     """Return the path of a module on the board."""
-    path = _path_of(name)
+    path = path_of(name)
     assert path is not None
     return str(path.relative_to(SOURCES).with_suffix(".mpy"))
-
-
-def _imported(tree: ast.Module) -> Iterator[str]:
-    for node in _walk_what_runs(tree):
-        if isinstance(node, ast.Import):
-            names: Iterable[str] = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            # What is imported from a package may be a module of it.
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        yield from (name for name in names if name.split(".")[0] in PORTABLE)
-
-
-def _walk_what_runs(node: ast.AST) -> Iterator[ast.AST]:
-    yield node
-    for child in ast.iter_child_nodes(node):
-        if not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)):
-            yield from _walk_what_runs(child)
 
 
 def _compiler() -> str:

@@ -4,14 +4,16 @@ The private key is a PEM file that never leaves that machine; boards get its mod
 `update_key` of their config.json.
 """
 
+import ast
 import os
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from boards.build import ARCHITECTURES, SOURCES, closure, compile_module, target_of
+from boards.build import ARCHITECTURES, closure, compile_module, target_of
 from boards.profiles import read_board
+from boards.renaming import renamed
 from protocols import cose_sign
 from protocols.archive import pack
 from protocols.errors import LocalProtocolError, RemoteProtocolError
@@ -90,7 +92,7 @@ def boot_files(board: str) -> dict[str, bytes]:
     KeyError for an unknown board; boards.build.BuildError.
     """
     architecture = ARCHITECTURES[read_board(board)["processor"]]
-    files = {"main.py": (SOURCES / "agent" / "boot.py").read_bytes()}
+    files = {"main.py": ast.unparse(renamed(BOOT)).encode()}
     for name in closure([BOOT]):
         if name != BOOT:
             files["boot/" + target_of(name)] = compile_module(name, architecture)

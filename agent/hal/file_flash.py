@@ -6,9 +6,13 @@ it runs on real sectors too. Nothing is sure to survive a power cut before `sync
 
 import os
 
+from protocols.portable import const
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+_PIECES = const(16)  # of an erased sector: one of them is in memory
 
 
 class FileFlash:
@@ -20,7 +24,7 @@ class FileFlash:
     def __init__(self, path: str, sector_size: int = 4096, sector_count: int = 128) -> None:
         self.sector_size = sector_size
         self.sector_count = sector_count
-        self._blank = b"\xff" * sector_size
+        self._blank = b"\xff" * (sector_size // _PIECES)
         self._file = self._open(path)
 
     def read_into(self, offset: int, buf: "bytearray | memoryview[int]") -> None:
@@ -42,7 +46,8 @@ class FileFlash:
         """Set every byte of the sector to 0xFF."""
         self._check(sector * self.sector_size, self.sector_size)
         self._file.seek(sector * self.sector_size)
-        self._file.write(self._blank)
+        for _ in range(_PIECES):
+            self._file.write(self._blank)
 
     def sync(self) -> None:
         """Return once all before it would survive a power cut."""
@@ -72,7 +77,7 @@ class FileFlash:
             file.close()
             raise ValueError(path + " is larger than the flash that was asked for")
         while size < self.sector_size * self.sector_count:
-            size += file.write(self._blank[size % self.sector_size :])
+            size += file.write(self._blank[size % len(self._blank) :])
         file.flush()
         return file
 
