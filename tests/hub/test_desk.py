@@ -27,6 +27,7 @@ from hub.alerts.handlers import ROWS_MAX
 from hub.console.client import fetch
 from hub.console.desk import COOKIE, FORM_SIZE_MAX, LOGINS_WAITING_MAX
 from hub.console.desk_texts import DESK_TEXTS
+from hub.console.public import public_snapshot
 from hub.console.server import certificate_of, serve
 from hub.console.sessions import MINUTE_US
 from hub.main import Hub
@@ -204,12 +205,17 @@ def test_a_session_ends_with_its_operator_and_with_the_old_password(tmp_path: Pa
         changed = {**PEOPLE, "佐藤": replace(PEOPLE["佐藤"], role="viewer")}
         operators.save(tmp_path / "operators.toml", changed)
         assert "Set WATCH" not in (await screen.send("/desk"))[1]  # the role is that of now
+        again = sealed(PASSWORD, (16, 8, 1))  # another salt: as another password
+        changed["佐藤"] = replace(changed["佐藤"], password=again)
+        operators.save(tmp_path / "operators.toml", changed)
+        assert (await screen.send("/desk/state"))[0] == 401
+        assert (await screen.log_in("佐藤"))[0] == 200
         del changed["佐藤"]
         operators.save(tmp_path / "operators.toml", changed)
         assert (await screen.send("/desk/state"))[0] == 401
         await screen.hub.store.wait_idle()
         told = [one for one in screen.entries() if one[:2] == ("operators.toml", "operator")]
-        assert [one[2] for one in told][-2:] == ["佐藤", "佐藤"] and told[-1][3] == "-"
+        assert [one[2] for one in told][-3:] == ["佐藤"] * 3 and told[-1][3] == "-"
 
     at_desk(tmp_path, act)
 
@@ -329,11 +335,13 @@ def test_the_mode_wants_a_reason_and_its_name_typed_and_a_drill_says_so(tmp_path
         drill = {"mode": "watch", "kind": "river", "minutes": "5", "confirm": "訓練"}
         assert "no drill can begin" in await screen.do("drill", **drill)
         await screen.do("mode", mode="normal", reason="解除", confirm="平常")
+        assert "word of confirmation" in await screen.do("drill", **{**drill, "confirm": "x"})
         text = await screen.do("drill", **drill)
         assert modes.drill and "訓練 / DRILL" in text and "End the drill" in text
         assert "The drill is over" in await screen.do("drill-end") and not modes.drill
-        status = json.loads((await screen.send("/api/status"))[1])
-        assert "佐藤" not in json.dumps(status["mode"], ensure_ascii=False)
+        shown = public_snapshot(screen.hub.snapshot())["mode"]
+        assert modes.actor == "person:佐藤@desk" and shown["actor_en"] == "operator"
+        assert "佐藤" not in json.dumps(shown, ensure_ascii=False)
 
     at_desk(tmp_path, act)
 
