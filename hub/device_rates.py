@@ -27,7 +27,7 @@ SPREAD_PPB_MAX = RATE_PPM_MAX * 1000 // 2  # of all rates about their middle
 PPB = 1_000_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Bracket:
     """device_us on a boot's clock was hub_us on the hub's, to within half_us."""
 
@@ -36,7 +36,7 @@ class Bracket:
     half_us: int
 
 
-@dataclass
+@dataclass(slots=True)
 class _Watched:
     """One device. low, high: of the rates in ppb, with their error; None: none yet."""
 
