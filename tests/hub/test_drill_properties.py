@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hub import config as configuration
 from hub.main import Hub
 from hub.modes import ModeError
+from hub.notices import DRILL_MARK
 from hub.rules.finding import LEVEL_NAMES, Finding
-from hub.watch import DRILL_MARK
 from protocols.records import decode_record
 from protocols.session import OPEN
 from protocols.vocabulary import COMMAND_MODE, KIND_MODE, KIND_NOTICE
