@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from hub import config as configuration
 from hub import evacuate, ledger
+from hub.alerts import outbox
 from hub.backup import PEOPLE, BackupError, back_up
 from hub.backup import restore as restore_backup
 from hub.clock import HostClock
@@ -72,7 +73,7 @@ def verify(
             kept = ledger.read_head_file(folder)  # before the chain, which only grows
             db.execute("BEGIN")
             end = ledger.verify(db, *heads, *([kept] if kept else []))
-            counts = {"ledger": end.sequence, **_check_rows(db, deep)}
+            counts = {"ledger": end.sequence, **_check_rows(db, deep), **_check_alerts(folder)}
     if as_json:
         typer.echo(json.dumps({**counts, "head": str(end)}))
     else:
@@ -89,6 +90,17 @@ def _check_rows(db: sqlite3.Connection, deep: bool) -> dict[str, int]:
     if deep:
         counts["chunks"] = _check_chunks(db)
     return counts
+
+
+def _check_alerts(folder: Path) -> dict[str, int]:
+    path = folder / outbox.FILE_NAME
+    if not path.exists():
+        return {}
+    try:
+        return {"alerts": outbox.count_checked(path)}
+    except outbox.OutboxError as error:
+        remedy = "Start the hub again: it puts the damaged file aside; what was open begins anew."
+        raise CommandError(f"{error}.", remedy) from None
 
 
 def _check_chunks(db: sqlite3.Connection) -> int:

@@ -281,6 +281,16 @@ def begin_anew(path: Path) -> None:
         )
 
 
+def count_checked(path: Path) -> int:
+    """Return how many events a whole file has; OutboxError where it is damaged."""
+    try:
+        with closing(connect_to_read(path)) as db:
+            _check(db)
+            return int(db.execute("SELECT count(*) FROM event").fetchone()[0])
+    except sqlite3.Error as error:
+        raise OutboxError(f"{path}: {error}") from None
+
+
 @dataclass(frozen=True)
 class Stuck:
     """A channel that does not take what it must get. since_utc_us: of its oldest message."""
@@ -328,10 +338,25 @@ def _open(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA cache_size = -512")
         db.executescript(_SCHEMA)
+        _check(db)
     except sqlite3.Error:
         db.close()
         raise
     return db
+
+
+def _check(db: sqlite3.Connection) -> None:
+    """Read all that a start needs; DatabaseError where it cannot be had: half a second at most."""
+    found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise sqlite3.DatabaseError(found)
+    try:
+        for _ in _events(db, "WHERE state = ?", OPEN):
+            pass
+        for (body,) in db.execute("SELECT body FROM message"):
+            decode(body)
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise sqlite3.DatabaseError(f"a row cannot be read: {error}") from None
 
 
 @contextmanager

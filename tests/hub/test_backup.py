@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from hub import config as configuration
 from hub.alerts.outbox import EVENTS_JUMP
 from hub.backup import ALERTS, MANIFEST, BackupError, back_up, digest_of, restore
-from hub.commands import app
+from hub.commands import CommandError, app
 from hub.config import Config
 from hub.main import Hub
 from hub.people.office import GRANTS_KEY
@@ -163,6 +163,17 @@ def test_passwords_operators_and_the_page_s_certificate_go_along_wherever_they_s
     for name in names:
         assert (other / name).read_text() == f"# {name}\n"
         assert (other / name).stat().st_mode & 0o077 == 0
+
+
+def test_verify_looks_at_the_alerts_too(tmp_path: Path) -> None:
+    path = make_hub(tmp_path, 1)
+    alive(path, WebReceiver(), lambda hub: [])
+    words = ["verify", "--config", str(path)]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0 and "'alerts': 0" in result.output
+    (path.parent / "data" / ALERTS).write_bytes(b"no database at all" * 999)
+    result = CliRunner().invoke(app, words)
+    assert isinstance(result.exception, CommandError) and ALERTS in str(result.exception)
 
 
 def manifest_of(backup: Path) -> dict[str, Any]:

@@ -92,6 +92,38 @@ def test_a_damaged_file_is_put_aside_and_alerts_go_on(tmp_path: Path) -> None:
     box.close()
 
 
+@pytest.mark.parametrize("page", [2, 3, 5, 9])
+def test_a_page_that_has_rotten_puts_the_file_aside_and_alerts_go_on(
+    tmp_path: Path, page: int
+) -> None:
+    path = tmp_path / "alerts.sqlite"
+    box, messages = kept(path, 20)
+    box.close()
+    data = bytearray(path.read_bytes())
+    assert len(data) > 10 * 4096
+    data[page * 4096 : (page + 1) * 4096] = bytes(b ^ 0x5A for b in data[page * 4096 :][:4096])
+    path.write_bytes(data)
+    again = Outbox(path)
+    assert again.is_durable and again.open_events() == [] and again.newest(9) == []
+    again.keep(Job(tuple(messages)))
+    again.close()
+    assert (tmp_path / "alerts.sqlite.damaged").exists()
+
+
+def test_a_row_that_cannot_be_read_is_a_damage_too(tmp_path: Path) -> None:
+    path = tmp_path / "alerts.sqlite"
+    box, _ = kept(path)
+    box.close()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE event SET body = substr(body, 1, 40) WHERE id = 2")
+    db.close()
+    with pytest.raises(outbox.OutboxError, match="cannot be read"):
+        outbox.count_checked(path)
+    again = Outbox(path)
+    assert again.open_events() == []
+    again.close()
+
+
 def test_where_no_file_can_be_made_alerts_go_on_in_memory(tmp_path: Path) -> None:
     box, messages = kept(tmp_path / "no such folder" / "alerts.sqlite")
     assert not box.is_durable and box.next("a") == messages[0]
