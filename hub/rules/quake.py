@@ -72,6 +72,8 @@ REASONS_JA = {
     MISSING: "欠測あり",
     NOISE: "センサの雑音以下",
 }
+VOTES_MAX = 200  # more are looked through for old ones
+VOTE_AGE_US = 600_000_000  # hub.rules.AGE_US_MAX
 VALUES_PER_TICK_MAX = 500  # computed between two ticks (0.3 ms each); more are put off, counted
 
 
@@ -133,6 +135,7 @@ class QuakeRule:
         self._worst = 0.0
         self._is_on = False
         self._until_us = -1  # readings up to then are of the quake that is over
+        self._fresh: float | None = None  # largest peak of the votes of this batch
         self._now_us = 0
         self._stations = {row["device"]: _Station(row) for row in seismometers}
         self._budget = VALUES_PER_TICK_MAX
@@ -155,8 +158,8 @@ class QuakeRule:
             elif what == ONSET and station is not None and sensor == station.row["sensor"]:
                 self._onset(device, batch, series, at_us)
         has_waves = station is not None and self._listen(device, station, batch, at_us)
-        was_on = self._is_on
-        findings = self._confirm(at_us)
+        was_on, fresh, self._fresh = self._is_on, self._fresh, None
+        findings = [] if fresh is None else self._confirm(fresh, at_us)
         if self._is_on and not was_on:
             for name, one in self._stations.items():
                 if one.heads:  # what came of the event before others confirmed it
@@ -234,6 +237,16 @@ class QuakeRule:
     def _vote(self, device: str, peak_m_s2: float, at_us: int) -> None:
         if peak_m_s2 >= self._peak_min:
             self._peaks[device] = (at_us, peak_m_s2)
+            self._fresh = max(self._fresh or 0.0, peak_m_s2)
+            if len(self._peaks) > VOTES_MAX and not self._is_on:
+                self._forget_old()
+
+    def _forget_old(self) -> None:
+        """Forget what is older than any batch that may still come."""
+        oldest_us = max(when_us for when_us, _ in self._peaks.values()) - VOTE_AGE_US
+        self._peaks = {
+            device: vote for device, vote in self._peaks.items() if vote[0] >= oldest_us
+        }
 
     def _onset(self, device: str, batch: Batch, series: Series, at_us: int) -> None:
         """Take a seismometer's own trigger: it may wait in its batch behind newer readings."""
@@ -244,12 +257,16 @@ class QuakeRule:
         ends_us = (one.time_us(len(one.values) - 1) for one in batch.series)
         onset_us = series.time_us(len(series.values) - 1)
         self._onsets[device] = at_us - (max(ends_us) - onset_us)
+        self._fresh = self._fresh or 0.0
         if batch.boot > station.boot:
             station.onsets_us.clear()
         station.onsets_us.append(onset_us)
         _begin_record(station)
 
-    def _confirm(self, at_us: int) -> list[Finding]:
+    def _confirm(self, fresh: float, at_us: int) -> list[Finding]:
+        """Look whether enough agree with the newest votes, of which `fresh` is the largest."""
+        if self._is_on and self._worst and fresh < WORSE_BY * self._worst:
+            return []  # thousands vote while it shakes
         recent = {
             device: peak
             for device, (when_us, peak) in self._peaks.items()

@@ -63,6 +63,8 @@ STEP_US = STEP_MIN * MINUTE_US
 MISSING_H_MAX = 12
 STEPS_72H = 72 * 60 // STEP_MIN
 INTACT, CUT, SHORT = 0, 1, 2
+# Each slope's tilt and rain are judged so often, in turn; its wire at once.
+JUDGE_US, TURN_US = 10_000_000, 1_000_000
 
 
 def problems(tables: dict[str, Any], devices: set[str]) -> Iterator[Problem]:
@@ -238,6 +240,7 @@ class _Slope:
     rain: Rain = field(default_factory=Rain)
     wire: int = INTACT
     said: dict[str, int] = field(default_factory=dict)  # what -> grade of the last finding
+    due_us: int | None = None
 
 
 class SlopeRule:
@@ -279,7 +282,12 @@ class SlopeRule:
     def tick(self, now_us: int, utc_us: int) -> list[Finding]:
         """Judge tilt and rain, each against its thresholds."""
         findings = []
-        for device, slope in self._slopes.items():
+        for number, (device, slope) in enumerate(self._slopes.items()):
+            if slope.due_us is None:
+                slope.due_us = now_us + number * TURN_US % JUDGE_US
+            if now_us < slope.due_us:
+                continue
+            slope.due_us = now_us + JUDGE_US
             if slope.row["rain_device"]:
                 slope.rain.go_on(now_us)
             for what, value, limits in self._quantities(slope):

@@ -8,7 +8,7 @@ import pytest
 
 from hub.rules.finding import EMERGENCY, INFO, WATCH, Finding
 from hub.rules.problem import Problem
-from hub.rules.quake import QUIET_WINDOWS, QuakeRule, problems
+from hub.rules.quake import QUIET_WINDOWS, VOTES_MAX, QuakeRule, problems
 from hub.rules.seismic.intensity import intensity, rounded
 from protocols.batch import Batch, Series
 from protocols.vocabulary import (
@@ -377,6 +377,16 @@ def test_a_quake_is_over_when_nobody_has_reported_for_some_windows() -> None:
     assert finding.is_over and finding.key == "quake"
     assert rule.tick(quiet_us + 2, 0) == []
     assert peak(rule, "bridge-1", quiet_us + S) == []  # it starts from nothing
+
+
+def test_votes_of_long_ago_are_forgotten_and_young_ones_are_not() -> None:
+    rule = QuakeRule({**SETTINGS, "peak_m_s2": 0.5}, [])
+    for number in range(3 * VOTES_MAX):
+        assert peak(rule, f"bridge-{number}", number * 60 * S) == []
+    assert len(rule._peaks) <= VOTES_MAX + 1
+    newest_us = (3 * VOTES_MAX - 1) * 60 * S
+    assert peak(rule, "late-1", newest_us) == []
+    assert len(peak(rule, "late-2", newest_us)) == 1
 
 
 def test_peaks_of_bridges_are_wanted() -> None:
