@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 # Places in the window that bulk frames leave free, so that an alert need not wait for an ack.
 WINDOW_URGENT = const(16)
+RETRY_AFTER_MS_MAX = const(600_000)  # however long the hub asks to wait
 
 
 class Conversation:
@@ -97,7 +98,7 @@ class Conversation:
             elif kind == COMMAND:
                 self._obey(fields, now_us)
             elif kind == BYE:
-                self.retry_after_ms = fields["retry_after_ms"]
+                self.retry_after_ms = min(fields["retry_after_ms"], RETRY_AFTER_MS_MAX)
 
     def take_output(self) -> "list[bytes]":
         """Return what to send now:

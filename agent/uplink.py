@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 RETRY_US_MIN = const(250_000)
 RETRY_US_MAX = const(30_000_000)
 START_US_MAX = const(500_000)
-RETRY_AFTER_US_MAX = const(600_000_000)  # however long the hub asks to wait
 _TURN_US_MAX = const(
     2_000_000
 )  # how long to sleep at most, so that the watchdog hears of this task
@@ -110,9 +109,7 @@ class Uplink:
             self._reach.heard(self._now_us())
         elif self._network is not None:
             self._recover(self._reach.failed(self._now_us()))
-        if conversation is None:
-            return 0
-        return min(conversation.retry_after_ms * US_PER_MS, RETRY_AFTER_US_MAX)
+        return conversation.retry_after_ms * US_PER_MS if conversation is not None else 0
 
     def _recover(self, action: int) -> None:
         if action == NETWORK:

@@ -1,6 +1,6 @@
 """The device's session against the hub's own state machine, in memory, with cuts at every byte."""
 
-from agent.conversation import Conversation
+from agent.conversation import RETRY_AFTER_MS_MAX, Conversation
 from protocols.batch import read_record_head
 from protocols.cose import DeviceKeys
 from protocols.errors import RemoteProtocolError
@@ -282,13 +282,14 @@ def test_a_failed_self_test_names_the_sensor() -> None:
 
 
 def test_a_good_bye_ends_the_conversation_and_says_when_to_come_back() -> None:
-    core = core_with_frames(1)
-    hub = Hub()
-    line = Line(core, hub)
-    line.pump()
-    hub.session.send(BYE, {"reason": 2, "retry_after_ms": 1500})
-    line.pump()
-    assert line.conversation.is_over() and line.conversation.retry_after_ms == 1500
+    for asked_ms, wait_ms in ((1500, 1500), (1 << 40, RETRY_AFTER_MS_MAX)):
+        core = core_with_frames(1)
+        hub = Hub()
+        line = Line(core, hub)
+        line.pump()
+        hub.session.send(BYE, {"reason": 2, "retry_after_ms": asked_ms})
+        line.pump()
+        assert line.conversation.is_over() and line.conversation.retry_after_ms == wait_ms
 
 
 def test_silence_has_a_deadline() -> None:

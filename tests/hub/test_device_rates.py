@@ -150,6 +150,12 @@ def test_after_a_restart_an_hour_confirms_the_board_and_another_board_begins_ane
         assert rates.rate_ppb(DEVICE, 2) == 0 == rates.rate_ppb(DEVICE, 1)
         fed(rates, 2, ppm, start_us=2 * DAY_US)
         assert (rates.rate_ppb(DEVICE, 2) != 0) == is_same
+        for hour in range(2, 27):
+            at_us = hour * STEP_US
+            fast_us = at_us * (1_000_000 + ppm) // 1_000_000
+            rates.exchange(DEVICE, 2, Bracket(fast_us, 2 * DAY_US + at_us, 300))
+        middle = (30 + ppm) // 2 if is_same else ppm
+        assert abs(rates.rate_ppb(DEVICE, 2) - 1000 * middle) < 1500
     rates = Rates()
     rates.keep(DEVICE, 7, 30_000)  # of the hub's own last run
     rates.keep(DEVICE, 3, -9_000)

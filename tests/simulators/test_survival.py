@@ -312,7 +312,10 @@ class Mute:
     def write(self, data: bytes) -> None:
         pass
 
-    close = is_closing = lambda self: None
+    def close(self) -> None:
+        pass
+
+    transport = SimpleNamespace(abort=lambda: None)
 
 
 @pytest.mark.parametrize("answer", ["refuses", "hangs up", "says nothing"])
@@ -334,6 +337,7 @@ def test_a_machine_that_answers_proves_the_network_though_its_hub_does_not(
         device.start()
         await asyncio.sleep(3 * NETWORK_US / 1e6 + 60)
         assert device.agent is not None and device.agent.uplink.connects_count > 5
+        assert device.agent.supervisor.restarts_count == 0
         assert resets == [] and device.board.boots_count == 1
         device.power_cut()
 
