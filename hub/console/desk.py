@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
@@ -30,19 +30,20 @@ from hub.console.desk_texts import DESK_TEXTS, desk_texts_in, refusal
 from hub.console.desk_view import desk_context, people_context, stamp_of
 from hub.console.forms import FORMS, PEOPLE, FormError, Values
 from hub.console.guard import is_own_host, is_own_origin, may_log_in, own_names
+from hub.console.limits import (
+    FORM_FIELDS_MAX,
+    FORM_SIZE_MAX,
+    FORM_TIMEOUT_S,
+    LOGINS_WAITING_MAX,
+    SAFETY_ROWS_MAX,
+)
 from hub.console.sessions import MINUTE_US, Session, Sessions, Tries
 from hub.console.view import language_of, rendered
-from hub.operators import NAME_SIZE_MAX, VIEWER, WATCH_OVER, Operator, Operators, fits, plain
+from hub.operators import NAME_SIZE_MAX, WATCH_OVER, Operator, Operators, fits, plain
 
 log = logging.getLogger(__name__)
 
 COOKIE = "hinomi_desk"
-FORM_SIZE_MAX = 16_384
-FORM_FIELDS_MAX = 32
-FORM_TIMEOUT_S = 10.0
-# Passwords are stretched one at a time; so many may wait for their turn.
-LOGINS_WAITING_MAX = 8
-ROWS_SHOWN_MAX = 100  # of the safety list; a search finds the others
 HEADERS = {
     # As of the page, but for forms, which go to the hub itself.
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -160,7 +161,7 @@ class Desk:
         context: dict[str, Any] = {"cases": [], "safety": None, "refusals": []}
         if session.ground:
             view = {"viewer": who.viewer, "ground": session.ground}
-            wanted = {"find": session.wanted, "rows_max": ROWS_SHOWN_MAX}
+            wanted = {"find": session.wanted, "rows_max": SAFETY_ROWS_MAX}
             cases = await self._ask("people cases", view, who)
             listed = await self._ask("safety list", {**view, **wanted}, who)
             context = people_context(cases, listed, offset_min=self._offset_min)
@@ -330,7 +331,7 @@ class Desk:
             return None, None
         self._operators.refresh()
         who = self._operators.find(session.name)
-        if who is None or who.password != session.password or not who.may(VIEWER):
+        if who is None or who.password != session.password:
             self._sessions.end(secret)
             return None, None
         if is_used:
@@ -375,7 +376,7 @@ async def read_form(request: Request) -> Values:
         pairs = parse_qsl(
             body.decode(), keep_blank_values=True, max_num_fields=FORM_FIELDS_MAX, errors="strict"
         )
-    except (ValueError, TimeoutError):
+    except (ValueError, TimeoutError, ClientDisconnect):
         raise HTTPException(400, "this is no form") from None
     return dict(pairs)
 

@@ -43,3 +43,14 @@ NAME_SIZE_MAX = 64
 
 # Alerts passed on to the page, newest first.
 ALERTS_MAX = 30
+
+# A form of the desk: the longest fields together take some 4 kB as they are sent.
+FORM_SIZE_MAX = 16_384
+FORM_FIELDS_MAX = 32
+FORM_TIMEOUT_S = 10.0
+
+# Passwords are stretched one at a time, some hundred ms each; so many may wait for their turn.
+LOGINS_WAITING_MAX = 8
+
+# Rows of the safety list on the desk, who needs help first; a search finds the others.
+SAFETY_ROWS_MAX = 100

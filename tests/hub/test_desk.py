@@ -25,8 +25,9 @@ from hub import config as configuration
 from hub import ledger, operators
 from hub.alerts.handlers import ROWS_MAX
 from hub.console.client import fetch
-from hub.console.desk import COOKIE, FORM_SIZE_MAX, LOGINS_WAITING_MAX
+from hub.console.desk import COOKIE
 from hub.console.desk_texts import DESK_TEXTS
+from hub.console.limits import FORM_SIZE_MAX, LOGINS_WAITING_MAX
 from hub.console.public import public_snapshot
 from hub.console.server import certificate_of, serve
 from hub.console.sessions import MINUTE_US
