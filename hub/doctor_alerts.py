@@ -57,6 +57,21 @@ def _check_file(config: Config, utc_us: int) -> Iterator[Finding]:
     path = config.data / outbox.FILE_NAME
     if not path.exists():
         return
+    damaged = path.with_name(path.name + outbox.DAMAGED)
+    if damaged.exists():
+        yield Finding(
+            CHECK,
+            WARN,
+            (
+                f"壊れた警報の記録が退避されています: {damaged.name}",
+                f"a damaged file of alerts was put aside: {damaged.name}",
+            ),
+            (
+                "ディスクを調べ、古い警報の解除が届いたか受信者に確認してから移してください。",
+                "Check the disk; ask the receivers whether they hold alerts that nobody ended;"
+                " then move the file away.",
+            ),
+        )
     offset_min = config.tables["mode"]["utc_offset_min"]
     try:
         stuck, events = outbox.stuck(path), outbox.open_events_of(path)

@@ -76,6 +76,9 @@ def test_a_damaged_file_of_alerts_is_named(tmp_path: Path) -> None:
     (path.parent / "data" / FILE_NAME).write_bytes(b"no database at all" * 999)
     ((check, state, text),) = wrong(examined(path))
     assert (check, state) == ("alerts", FAIL) and FILE_NAME in text
+    Outbox(path.parent / "data" / FILE_NAME).close()  # as the hub does at its start
+    ((check, state, text),) = wrong(examined(path))
+    assert (check, state) == ("alerts", WARN) and f"{FILE_NAME}.damaged" in text
 
 
 def test_a_mail_server_is_asked_to_let_the_hub_in_and_gets_no_mail(
