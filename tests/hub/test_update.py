@@ -5,8 +5,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from hub.rollout import FAILED, FETCHING, HEALTHY, PACKAGE, SWITCHING, WAITING, Limits
-from hub.update import FOLDER, ORDER, Update
+from hub.rollout import FAILED, FETCHING, HEALTHY, PACKAGE, STATES, SWITCHING, WAITING, Limits
+from hub.update import FOLDER, ORDER, SHOWN_MAX, Update
 from protocols.manifest import join_release
 from protocols.messages import PIECE
 from protocols.session import OPEN
@@ -274,6 +274,19 @@ def test_it_goes_on_after_a_restart_of_the_hub(tmp_path: Path) -> None:
     again.join("a", 2, NEW, frames=True)
     assert again.states()["a"] == HEALTHY
     assert again.join("b").commands == [(COMMAND_UPDATE, [MESSAGE])]
+
+
+def test_of_a_large_fleet_those_at_work_are_shown_and_all_are_counted(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    names = [f"d{number}" for number in range(SHOWN_MAX + 10)]
+    bench.order(devices=names)
+    bench.join(names[-1])
+    status = bench.update.status()
+    assert status is not None and len(status["devices"]) == SHOWN_MAX
+    first = status["devices"][0]
+    assert (first["device"], first["state"]) == (names[-1], FETCHING)
+    assert status["counts"] == {**dict.fromkeys(STATES, 0), FETCHING: 1, WAITING: len(names) - 1}
+    assert status["is_stopped"] is False
 
 
 def test_stop_stops_and_an_order_that_is_none_is_dropped(tmp_path: Path) -> None:
