@@ -226,12 +226,16 @@ class Watch:
         """Set the mode by a person or a platform; ModeError where it cannot be.
 
         hold_s: it is held so long; 0: it falls after its dwell in calm. A drill ends then.
+        Normal as a drill is the end of the drill, and nothing else: what is real stays.
         """
         now_us = self._clock.now_us()
         texts = (reason, reason) if isinstance(reason, str) else reason
         until_us = now_us + hold_s * 1_000_000 if hold_s else None
-        if drill and mode:
-            self._start_drill(self.modes.start_drill(mode, actor, texts, until_us), "drill")
+        if drill:
+            if mode:
+                self._start_drill(self.modes.start_drill(mode, actor, texts, until_us), "drill")
+            elif not self.end_drill(actor, texts):
+                raise ModeError("There is no drill", "Start one: `hinomi hub drill start`.")
             return
         self._close_exercises(self.modes.exercised())
         self._changed(self.modes.set(mode, actor, texts, until_us), now_us)

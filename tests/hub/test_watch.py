@@ -4,9 +4,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hub import config as configuration
 from hub.main import Hub
-from hub.modes import Change
+from hub.modes import Change, ModeError
 from hub.rules.finding import EMERGENCY, WARNING, Finding
 from hub.watch import SAVE_SPOKEN_US, SAVE_US
 from protocols.batch import Batch
@@ -231,6 +233,24 @@ async def test_a_restart_goes_on_with_dwell_reason_and_who_asks(tmp_path: Path) 
     await town.restart()
     (change,) = town.wait(60)
     assert change == (41, MODE_WATCH, False)
+    await town.stop()
+
+
+async def test_the_end_of_a_drill_that_is_ordered_in_a_disaster_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    town = Town(tmp_path)
+    watch = town.hub.watch
+    watch.start_drill(MODE_WATCH, "person:x", ("訓練", "drill"))
+    watch.set_mode(MODE_NORMAL, True, "platform:p", "over")
+    assert (watch.modes.mode, watch.modes.drill) == (MODE_NORMAL, False)
+    watch.find(finding(MODE_DISASTER))
+    with pytest.raises(ModeError, match="There is no drill"):
+        watch.set_mode(MODE_NORMAL, True, "platform:p", "over")
+    assert (watch.modes.mode, watch.modes.drill) == (MODE_DISASTER, False)
+    with pytest.raises(ModeError, match="for real"):
+        watch.set_mode(MODE_WATCH, True, "platform:p", "drill")
+    assert town.wait(3000) == []  # nobody has overruled the finding
     await town.stop()
 
 
