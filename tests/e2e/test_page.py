@@ -118,6 +118,17 @@ def hub() -> Iterator[MadeUpHub]:
 
 
 @pytest.fixture(scope="module")
+def drill() -> Iterator[MadeUpHub]:
+    """A made-up hub in a drill, for tests that only look."""
+    made_up = MadeUpHub()
+    try:
+        made_up.start("drill")
+        yield made_up
+    finally:
+        made_up.kill()
+
+
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A fresh Chromium; Playwright gives it a profile of its own and removes that at the end."""
     with playwright.sync_playwright() as driver:
@@ -145,10 +156,9 @@ DRAWN_PIXELS = """() => {
 }"""
 
 
-def test_page_shows_mode_devices_and_chart(hub: MadeUpHub, browser: Browser) -> None:
-    hub.start("drill")
+def test_page_shows_mode_devices_and_chart(drill: MadeUpHub, browser: Browser) -> None:
     screen = Screen(browser, locale="ja")
-    screen.page.goto(hub.url)
+    screen.page.goto(drill.url)
     screen.wait(LIVE)
     screen.wait("#chart canvas")
     screen.until(f"({DRAWN_PIXELS})() > 5000")
@@ -248,10 +258,11 @@ TOO_WIDE = """() => [...document.querySelectorAll("main *")]
 
 @pytest.mark.parametrize("language", ["ja", "en"])
 @pytest.mark.parametrize("width", [320, 375, 1280])
-def test_page_fits_its_screen(hub: MadeUpHub, browser: Browser, language: str, width: int) -> None:
-    hub.start("drill")
+def test_page_fits_its_screen(
+    drill: MadeUpHub, browser: Browser, language: str, width: int
+) -> None:
     screen = Screen(browser, locale=language, viewport={"width": width, "height": 800})
-    screen.page.goto(hub.url)
+    screen.page.goto(drill.url)
     screen.wait(LIVE)
     screen.wait("#chart canvas")
     assert screen.page.evaluate(TOO_WIDE) == []
