@@ -92,9 +92,12 @@ def certificate_of(config: Config) -> tuple[Path, Path] | None:
 def check_certificate(tls: tuple[Path, Path]) -> None:
     """Raise OSError with what is wrong where the files are no certificate and its key."""
     try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(*tls)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        # Nobody is there to be asked for the password of a key.
+        context.load_cert_chain(*tls, password="")
     except ssl.SSLError as error:
-        why = f"{tls[0]} and {tls[1]} are no certificate and its key: {error.reason}"
+        reason = error.reason or "the key wants a password"
+        why = f"{tls[0]} and {tls[1]} are no certificate and its key: {reason}"
         raise OSError(why) from None
 
 

@@ -46,6 +46,7 @@ PEOPLE = {
     "加藤": Operator("加藤", "watch-over", "welfare", SEALED),
     "客": Operator("客", "watch-over", "", SEALED),
 }
+PEM = serialization.Encoding.PEM
 Values = dict[tuple[str, str], Any]
 
 
@@ -432,6 +433,11 @@ async def test_a_certificate_of_another_key_is_refused_before_anything_runs(
     files = (tmp_path / certificate, tmp_path / key)
     with pytest.raises(OSError, match="no certificate and its key"):
         await serve(None, "127.0.0.1", 0, asyncio.Event(), tls=files)  # type: ignore[arg-type]
+    locked = serialization.BestAvailableEncryption(b"x")
+    loaded = serialization.load_pem_private_key((tmp_path / "one.key").read_bytes(), None)
+    files[1].write_bytes(loaded.private_bytes(PEM, serialization.PrivateFormat.PKCS8, locked))
+    with pytest.raises(OSError, match="no certificate and its key"):  # and asks nobody
+        await serve(None, "127.0.0.1", 0, asyncio.Event(), tls=files)  # type: ignore[arg-type]
 
 
 def write_certificate(folder: Path, name: str) -> tuple[str, str]:
@@ -449,9 +455,8 @@ def write_certificate(folder: Path, name: str) -> tuple[str, str]:
         .sign(key, hashes.SHA256())
     )
     plain = serialization.NoEncryption()
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
-    (folder / f"{name}.pem").write_bytes(made.public_bytes(pem))
+    private = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, plain)
+    (folder / f"{name}.pem").write_bytes(made.public_bytes(PEM))
     (folder / f"{name}.key").write_bytes(private)
     return f"{name}.pem", f"{name}.key"
 
