@@ -149,6 +149,7 @@ class Sensor:
         self._overflows_seen = self._driver.overflows
         self._works = True
         self.due_us = now_us + self._interval_us()
+        self._aimed_us = 0  # how far due_us is off the grid of the polls
 
     def _restart_clock(self) -> None:
         is_exact = getattr(self._driver, "spacing_exact", False)
@@ -220,13 +221,15 @@ class Sensor:
                 if is_sent:
                     self._times_us.append(now_us)
             else:
-                self._advance_clock(count, now_us)
+                self._follow_clock(count, now_us)
             if self._lost_from_us >= 0:
                 self._end_loss(count, is_sent)
                 is_news = True
             if self._is_watched:
                 self._watch_block(count, now_us)
                 is_news = True
+        elif not self._is_by_read:
+            self._follow_clock(0, now_us)
         return is_news or held + count >= self._count_full
 
     def _interval_us(self) -> int:
@@ -253,11 +256,15 @@ class Sensor:
         self._lose(GAP_SENSOR_OVERFLOW, now_us)
         self._lost_from_us = min(self._lost_from_us, from_us)
 
-    def _advance_clock(self, count: int, now_us: int) -> None:
-        if self._lost_from_us >= 0:
-            self._clock.advance_after_loss(count, now_us)
-        else:
+    def _follow_clock(self, count: int, now_us: int) -> None:
+        """Let the clock of the samples learn of a read, and choose the time of the next."""
+        if self._lost_from_us < 0:
             self._clock.advance(count, now_us)
+        elif count:
+            self._clock.advance_after_loss(count, now_us)
+        grid_us = self.due_us - self._aimed_us
+        self.due_us = self._clock.aim(grid_us)
+        self._aimed_us = self.due_us - grid_us
 
     def _watch_block(self, count: int, now_us: int) -> None:
         watch = self._watch
