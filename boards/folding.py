@@ -3,7 +3,7 @@
 MicroPython's compiler sees one file at a time, so it keeps a `const` that others import as a
 global of its module and of each that imports it, by its name, in RAM. An image is built as a
 whole: here every use of such a name becomes its value, and the name goes. So do the blocks for
-the type checker, annotations, and imports that are then of no use.
+the type checker, what is for CPython, annotations, and imports that are then of no use.
 
 Only integers that fit a small integer of a 32-bit board are folded; a larger one would be an
 object at each use.
@@ -24,6 +24,9 @@ CALCULATIONS = (
     *(ast.operator, ast.unaryop),
 )
 TYPE_CHECKING = "TYPE_CHECKING"
+# Of a module that is tried, and where it is missing something else is done.
+ONLY_ON_MICROPYTHON = ("cryptolib", "micropython")
+ONLY_ON_CPYTHON = ("hmac",)
 
 
 def path_of(name: str) -> Path | None:
@@ -187,6 +190,15 @@ class _Folding(ast.NodeTransformer):
         node.body = node.body or [ast.Pass()]
         return node
 
+    def visit_Try(self, node: ast.Try) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        module = getattr(node.body[0], "module", None) if node.body else None
+        if module in ONLY_ON_MICROPYTHON:
+            return node.body + node.orelse
+        if module in ONLY_ON_CPYTHON:
+            return node.handlers[0].body
+        return node
+
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
         self._strip(node)
         return node
@@ -213,7 +225,7 @@ def drop_idle_imports(tree: ast.Module) -> None:
         node.id
         for node in ast.walk(tree)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-    }
+    } - {"const"}  # the compiler's own word
     for node in list(tree.body):
         if isinstance(node, ast.ImportFrom):
             node.names = [each for each in node.names if (each.asname or each.name) in used]

@@ -2,9 +2,10 @@
 
 A board keeps every name in a table in RAM, once: a name costs eight bytes however long it is,
 and the table doubles where it is full. So private variables and attributes (`_level`) of files
-that have nothing to do with each other get the same names, and so do parameters that nobody names
-in a call. Functions, methods and classes keep theirs, for a traceback must tell where it was; so
-does whatever stands somewhere as a string.
+that have nothing to do with each other get the same names; so do attributes that only the
+methods of one file speak of, and parameters that nobody names in a call. Functions, methods and
+classes keep theirs, for a traceback must tell where it was; so does whatever stands somewhere as
+a string.
 """
 
 import ast
@@ -44,7 +45,7 @@ def _modules() -> dict[str, ast.Module]:
 
 @cache
 def _spoken() -> frozenset[str]:
-    """Return all names that stand as strings, as keywords, in imports, for code, in public."""
+    """Return all names of strings, keywords, imports and code, and what several files speak of."""
     found: set[str] = set()
     for tree in _modules().values():
         for node in ast.walk(tree):
@@ -58,9 +59,19 @@ def _spoken() -> frozenset[str]:
             elif isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("const("):
                 # The compiler puts its value wherever the name stands in the file.
                 found.add(ast.unparse(node.targets[0]))
-            elif isinstance(node, ast.Attribute) and not PRIVATE.fullmatch(node.attr):
-                found.add(node.attr)
-    return frozenset(found)
+    return frozenset(found) | _shared_attributes()
+
+
+@cache
+def _shared_attributes() -> frozenset[str]:
+    """Return the public attributes of which several modules speak, or one not only of its own."""
+    places: dict[str, set[str]] = {}
+    for name, tree in _modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and not PRIVATE.fullmatch(node.attr):
+                owner = name if ast.unparse(node.value) == "self" else ""
+                places.setdefault(node.attr, {name}).add(owner)
+    return frozenset(attribute for attribute, names in places.items() if len(names) > 1)
 
 
 @cache
@@ -96,10 +107,14 @@ def _made() -> frozenset[str]:
 
 
 def _private_names(node: ast.AST) -> Iterator[str]:
-    if isinstance(node, ast.Attribute) and PRIVATE.fullmatch(node.attr):
+    if isinstance(node, ast.Attribute):
         yield node.attr
-    elif isinstance(node, ast.Name) and (PRIVATE.fullmatch(node.id) or TABLE.fullmatch(node.id)):
+    elif isinstance(node, ast.Name) and _is_own(node.id):
         yield node.id
+
+
+def _is_own(name: str) -> bool:
+    return bool(PRIVATE.fullmatch(name) or TABLE.fullmatch(name))
 
 
 def _groups() -> list[set[str]]:
@@ -126,7 +141,13 @@ class _Renaming(ast.NodeTransformer):
         self._names = names
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
-        node.id = self._names.get(node.id, node.id)
+        if _is_own(node.id):
+            node.id = self._names.get(node.id, node.id)
+        return node
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        if _is_own(node.arg):
+            node.arg = self._names.get(node.arg, node.arg)
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.Attribute:

@@ -2,7 +2,6 @@
 
 from typing import Any, Protocol
 
-from boards.build import modules_of
 from boards.profiles import make_config, read_device
 from simulators import chips
 from simulators.board import SimBoard
@@ -19,6 +18,12 @@ VALUES = {pair.settings["driver"]: pair.value for pair in PAIRS.values()}
 def config_of(profile: str) -> dict[str, Any]:
     """Return the config.json of a device of that profile."""
     return make_config(profile, "device-1", "5a" * 32, host="hub.example", port=4620)
+
+
+def modules_at_start(profile: str) -> list[str]:
+    """Return what a board imports when it starts; the rest comes when it is asked for."""
+    drivers = {f"agent.drivers.{row['driver']}" for row in read_device(profile)["sensors"]}
+    return ["agent.start", *sorted(drivers)]
 
 
 class World:
@@ -65,7 +70,7 @@ class NearSide:
 class FarSide:
     """The agent's core on MicroPython. arguments: of serve.mjs, after the module.
 
-    code_size: heap in bytes that the modules of the profile take, imported from files.
+    code_size: heap in bytes that the modules of the profile take once they are imported.
     """
 
     def __init__(self, world: World, *arguments: str) -> None:
@@ -73,7 +78,7 @@ class FarSide:
         self._interpreter = Interpreter("far_agent", *arguments)
         self._interpreter.hardware = Hardware(world.board)
         self._heap_before = self._heap()
-        self._do("load", modules_of(world.profile))
+        self._do("load", modules_at_start(world.profile))
         self.code_size = self.heap()
         self._do("begin", WIRING, world.table)
 

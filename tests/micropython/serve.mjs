@@ -3,10 +3,10 @@
 //   node tests/micropython/serve.mjs MICROPYTHON_MJS [MODULE [SOURCES [HEAP_KIB]]]
 //
 // MODULE of tests/micropython/board (far_side) runs on it, with the packages agent and protocols of the
-// folder SOURCES (the repository). What that says to the module `far_line` goes out as
+// folder SOURCES (the repository), or of the image of a release, which is run in place. What that says to the module `far_line` goes out as
 // one line on stdout; the next line from stdin is the answer. Ends with stdin.
 
-import { readdirSync, readFileSync, readSync, writeSync } from "node:fs";
+import { readdirSync, readFileSync, readSync, statSync, writeSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -42,14 +42,24 @@ function copy(fs, from, to) {
   }
 }
 
+// The image lies outside of the interpreter's heap, as in the flash of a board.
+function mountInPlace(image) {
+  const address = micropython._module._malloc(image.length);
+  micropython._module.HEAPU8.set(image, address);
+  micropython.runPython(`
+import sys, uctypes, vfs
+vfs.mount(vfs.VfsRom(uctypes.bytearray_at(${address}, ${image.length})), "/app", readonly=True)
+sys.path.insert(0, "/app")
+`);
+}
+
 const micropython = await loadMicroPython({
   heapsize: heapKib * 1024,
   stdout: (line) => console.error(line),
   stderr: (line) => console.error(line),
 });
-for (const folder of ["protocols", "agent"]) {
-  copy(micropython.FS, path.join(sources, folder), `/${folder}`);
-}
+if (statSync(sources).isFile()) mountInPlace(readFileSync(sources));
+else for (const folder of ["protocols", "agent"]) copy(micropython.FS, path.join(sources, folder), `/${folder}`);
 copy(micropython.FS, path.join(HERE, "board"), "/tests/micropython/board");
 micropython.registerJsModule("far_line", { exchange });
 micropython.runPython(`
