@@ -54,6 +54,14 @@ def test_an_hour_of_polling_does_not_drift() -> None:
     assert abs(last.spacing_ns - 10_200_000) < 10_000
 
 
+def test_reads_meet_the_samples_so_that_the_rate_is_known() -> None:
+    core = Core(table([ACC], normal={"acc": {"report_ms": 60_000}}))
+    core.board.period_ns = 10_000_300  # every read on the grid would see the same phase
+    core.run(181 * S)
+    assert abs(core.series("acc.x")[-1].spacing_ns - 10_000_300) <= 60
+    assert core.sensors[0].stalls_count == 0
+
+
 def test_a_slow_sensor_is_read_on_its_grid_for_an_hour() -> None:
     core = Core(table([SOIL], normal={"soil": {"every_ms": 1000, "report_ms": 60_000}}))
     core.run(3600 * S, late_us=2000)
