@@ -30,6 +30,8 @@ def render(state: dict[str, Any], console: Console | None = None) -> None:
         drill = " DRILL" if one["drill"] else ""
         words = f"{one['id']}{drill} {one['level']}: {one['event_en']}: {one['text_en']}"
         out.print(f"alert {words}{unseen}", style="bold red", markup=False)
+    for words in delivery_words(state["delivery"]):
+        out.print(words, style="bold red", markup=False)
     out.print(devices_table(state["devices"]))
     total = sum(state["device_counts"][word] for word in DEVICE_STYLES)
     if total > len(state["devices"]):
@@ -69,6 +71,20 @@ def devices_table(devices: list[dict[str, Any]]) -> Table:
             readings,
         )
     return table
+
+
+def delivery_words(delivery: dict[str, Any]) -> list[str]:
+    """Return what keeps alerts from people now."""
+    words = [
+        f"alerts: {one['name']} takes nothing for {one['failing_age_s']} s, {one['waiting']} wait"
+        for one in delivery["channels"]
+        if one["state"] == "down"
+    ]
+    if delivery["sirens"]["away"]:
+        words.append(f"sirens: not connected: {', '.join(delivery['sirens']['away'])}")
+    if not delivery["is_durable"]:
+        words.append("alerts are in memory alone: a restart loses them")
+    return words
 
 
 def update_words(update: dict[str, Any]) -> str:
