@@ -1,12 +1,14 @@
 """計測震度相当値: what JMA's method gives for a record of three axes; never an official intensity.
 
 Source: Japan Meteorological Agency, notice no. 4 of 15 February 1996 (平成8年気象庁告示第4号):
-the three filters, the level a0 held for 0.3 s in total, I = 2 log10 a0 + 0.94, the classes. An
-official intensity comes from a certified instrument on certified ground; ours is the same
-arithmetic on whatever stands where the town put it.
+the three filters, the level a0 held for 0.3 s in total, I = 2 log10 a0 + 0.94. The classes are
+data (hub/rules/data/seismic_classes.toml). An official intensity comes from a certified instrument
+on certified ground; ours is the same arithmetic on whatever stands where the town put it.
 """
 
+import importlib.resources
 import math
+import tomllib
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -29,18 +31,11 @@ class Class(NamedTuple):
     en: str
 
 
-CLASSES = (
-    Class(-math.inf, "0", "0"),
-    Class(0.5, "1", "1"),
-    Class(1.5, "2", "2"),
-    Class(2.5, "3", "3"),
-    Class(3.5, "4", "4"),
-    Class(4.5, "5弱", "5 lower"),
-    Class(5.0, "5強", "5 upper"),
-    Class(5.5, "6弱", "6 lower"),
-    Class(6.0, "6強", "6 upper"),
-    Class(6.5, "7", "7"),
+_DATA = tomllib.loads(
+    importlib.resources.files("hub.rules").joinpath("data/seismic_classes.toml").read_text("utf-8")
 )
+CLASSES = tuple(Class(**row) for row in _DATA["classes"])
+LONG_PERIOD_CM_S = tuple(float(edge) for edge in _DATA["long_period_cm_s"])  # of classes 1 to 4
 
 
 def filter_gains(frequencies_hz: npt.NDArray[Any]) -> Array:

@@ -12,11 +12,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from hub.rules.seismic.intensity import Array
+from hub.rules.seismic.intensity import LONG_PERIOD_CM_S, Array
 
 PERIODS_S = tuple(round(1.6 + 0.2 * at, 1) for at in range(32))
 DAMPING = 0.05
-EDGES_CM_S = (5.0, 15.0, 50.0, 100.0)  # of classes 1 to 4
 CUT_S = 20.0
 SPARE_S = 60.0  # zeros behind the record, so that the swinging dies away before its start
 DURATION_S_MIN = 30.0  # less than four swings of the slowest pendulum says nothing
@@ -55,4 +54,4 @@ def velocity_response(horizontal_gal: Array, rate_mhz: int) -> Array:
 
 def class_of(response_cm_s: float) -> int:
     """Return the class, 0 (below the lowest) to 4."""
-    return sum(response_cm_s >= edge for edge in EDGES_CM_S)
+    return sum(response_cm_s >= edge for edge in LONG_PERIOD_CM_S)
