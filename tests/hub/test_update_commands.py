@@ -8,6 +8,7 @@ from hub import config
 from hub.update import FOLDER, ORDER
 from protocols.manifest import join_release
 from tests.hub.hub_process import command
+from tests.ports import free_port
 from tests.protocols.release_key import release
 
 IMAGE = b"image"
@@ -22,7 +23,7 @@ def call(*words: str | Path) -> tuple[int, str, str]:
 
 def hub_in(folder: Path) -> Path:
     """Make a hub with three devices; return its hub.toml."""
-    path = config.init(folder / "hub")
+    path = config.init(folder / "hub", {("console", "port"): free_port()})
     for name, kind in (("river-1", "river"), ("home-1", "home"), ("river-2", "river")):
         device = config.Device(name, name.encode().ljust(32, b"."), kind)
         config.enroll(folder / "hub" / "devices.toml", device)
