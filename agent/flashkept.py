@@ -114,6 +114,7 @@ class Gaps:
         self.forgotten_count = 0
         self._gaps: list = []
         self._taken_count = 0
+        self._returned_count = 0
         self._count_max = size_max // _GAP_SIZE
         self._exact_max = min(GAPS_EXACT_MAX, self._count_max)
 
@@ -149,14 +150,23 @@ class Gaps:
         """Return those noted since the last call."""
         gaps = [tuple(gap) for gap in self._gaps[self._taken_count :]]
         self._taken_count = len(self._gaps)
+        self._returned_count = len(gaps)
         return gaps
 
-    def forget_taken(self) -> bool:
-        """Remove those that take() has returned; tell whether there were any."""
+    def forget_taken(self, count: int) -> bool:
+        """Remove the first `count` that take() has returned; tell whether any were removed.
+
+        The others are not taken any more. Where only some are to go, and two were joined or one
+        was forgotten meanwhile, it is not known which those are: all stay.
+        """
         taken_count = self._taken_count
-        self._gaps = self._gaps[taken_count:]
         self._taken_count = 0
-        return taken_count > 0
+        if count >= self._returned_count:
+            count = taken_count
+        elif taken_count != self._returned_count:
+            count = 0
+        self._gaps = self._gaps[count:]
+        return count > 0
 
     def encode(self) -> bytes:
         """Return all as bytes for load()."""

@@ -101,14 +101,19 @@ class FlashLog:
         there are only more urgent ones than this, this frame itself is the loss. take_gaps() names
         either. Erases sectors if prepare() was not called in time.
         """
-        self._check(boot, index, lane, frame)
-        if self._store(boot, index, lane, frame):
-            self._counters["appended"] += 1
-        else:
+        if not self.append_if_room(boot, index, lane, frame):
             self._counters["refused"] += 1
             self._gaps.note(boot, index, lane, GAP_FLASH_FULL)
             self._keep_gaps()
+            self._sectors.sync()
+
+    def append_if_room(self, boot: int, index: int, lane: int, frame: bytes) -> bool:
+        """Store a frame as append() does; False where that would be the loss: it is not stored."""
+        self._check(boot, index, lane, frame)
+        is_stored = self._store(boot, index, lane, frame)
+        self._counters["appended"] += is_stored
         self._sectors.sync()
+        return is_stored
 
     def next_unsent(self, lane_max: int = LANE_WAVE) -> "int | None":
         """Return a handle of the oldest frame not in flight of the most urgent lane <= lane_max.
@@ -222,9 +227,12 @@ class FlashLog:
         """
         return self._gaps.take()
 
-    def confirm_gaps(self) -> None:
-        """Forget the gaps that take_gaps() has returned: they are durable as frames."""
-        if self._gaps.forget_taken():
+    def confirm_gaps(self, count: int) -> None:
+        """Forget the first `count` that take_gaps() has returned: they are durable as frames.
+
+        The others are returned again, and the first as well where some were joined meanwhile.
+        """
+        if self._gaps.forget_taken(count):
             self._keep_gaps()
 
     # -- kept values --

@@ -77,20 +77,31 @@ class Sealer:
         self._append(LANE_STATE, self._keys.up.seal(encode_record(KIND_NOTICE, head, fields)))
 
     def append_evictions(self, now_us: int) -> None:
-        """Append what the flash log had to drop since the last call."""
+        """Append what the flash log had to drop since the last call.
+
+        While it is full of what is more urgent it has no room for that either, and keeps it.
+        """
         gaps = self._flashlog.take_gaps()
         if not gaps:
             return
+        count = 0
         for boot, first, following, lane, reason in gaps:
             fields = {"channel": "", "from_us": 0, "until_us": 0, "reason": reason}
             fields.update({"boot": boot, "first": first, "next": following, "lane": lane})
-            self._append_gap(now_us, fields)
-        self._flashlog.confirm_gaps()
+            frame = self._seal_gap(now_us, fields)
+            if not self._flashlog.append_if_room(self.boot, self.next_index, LANE_STATE, frame):
+                break
+            self.next_index += 1
+            count += 1
+        self._flashlog.confirm_gaps(count)
 
     def _append_gap(self, now_us: int, fields: "dict[str, Any]") -> None:
+        self._append(LANE_STATE, self._seal_gap(now_us, fields))
+
+    def _seal_gap(self, now_us: int, fields: "dict[str, Any]") -> bytes:
         fields["device"] = self._keys.device
         head = (self.boot, self.next_index, LANE_STATE, now_us)
-        self._append(LANE_STATE, self._keys.up.seal(encode_record(KIND_GAP, head, fields)))
+        return self._keys.up.seal(encode_record(KIND_GAP, head, fields))
 
     def _append(self, lane: int, frame: bytes) -> None:
         self._flashlog.append(self.boot, self.next_index, lane, frame)

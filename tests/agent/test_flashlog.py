@@ -153,7 +153,7 @@ def test_frame_is_refused_when_all_that_is_held_is_more_urgent() -> None:
     while not log.take_gaps():
         index += 1
         log.append(1, index, ALERT, bytes(100))
-    log.confirm_gaps()
+    log.confirm_gaps(1 << 30)
     held = log.pending_count()
     log.append(1, index + 1, WAVE, bytes(100))
     assert log.take_gaps() == [(1, index + 1, index + 2, WAVE, GAP_FLASH_FULL)]
@@ -179,7 +179,7 @@ def test_gaps_return_after_a_restart_until_they_are_confirmed() -> None:
     gaps = log.take_gaps()
     assert log.take_gaps() == []
     assert mounted(flash).take_gaps() == gaps
-    log.confirm_gaps()
+    log.confirm_gaps(1 << 30)
     assert mounted(flash).take_gaps() == []
 
 
@@ -188,7 +188,7 @@ def test_confirming_keeps_what_was_lost_since_gaps_were_taken() -> None:
     gaps.note(1, 5, WAVE, GAP_FLASH_FULL)
     assert gaps.take() == [(1, 5, 6, WAVE, GAP_FLASH_FULL)]
     gaps.note(1, 6, WAVE, GAP_FLASH_FULL)
-    assert gaps.forget_taken()
+    assert gaps.forget_taken(1)
     assert gaps.take() == [(1, 6, 7, WAVE, GAP_FLASH_FULL)]
 
 
@@ -285,7 +285,7 @@ def test_header_beyond_mending_hides_no_other_record() -> None:
     assert frames_of(log) == [frames[0], frames[2]]
     assert log.statistics()["damaged"] == 1
     assert log.take_gaps() == [(1, 2, 3, STATE, GAP_FLASH_DAMAGED)]
-    log.confirm_gaps()
+    log.confirm_gaps(1 << 30)
     again = mounted(flash)  # it is named once
     assert (again.take_gaps(), again.statistics()["damaged"]) == ([], 0)
 

@@ -81,3 +81,25 @@ def test_the_end_of_a_boot_without_warning_is_named() -> None:
     fields = record[5]
     assert (fields["boot"], fields["first"], fields["next"]) == (0, 0, 0)
     assert fields["reason"] == GAP_POWER_LOSS
+
+
+def test_what_was_dropped_while_alerts_filled_the_flash_is_named_once_there_is_room() -> None:
+    parts = core(sector_count=8)
+    for _ in range(300):
+        parts.sealer.append_batch(0, [series(100)], False)
+        parts.sealer.append_evictions(7)
+    for _ in range(50):
+        parts.sealer.append_batch(3, [series(100)], False)
+        parts.sealer.append_evictions(7)
+    following = parts.sealer.next_index
+    assert following == 350  # no gap record got in, and none was numbered
+    lost = set(range(following)) - {record.index for record in parts.records()}
+    assert len(lost) > 50
+    parts.flashlog.free(1, 0, following)
+    parts.sealer.append_evictions(7)
+    named: set[int] = set()
+    for record in parts.records():
+        named.update(range(record[5]["first"], record[5]["next"]))
+    assert lost == named
+    parts.sealer.append_evictions(7)
+    assert parts.flashlog.take_gaps() == []

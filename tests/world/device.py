@@ -154,8 +154,8 @@ class Device:
         return not self.held()
 
     def held(self) -> int:
-        """Return how many frames it holds; -1 before its first boot."""
-        return -1 if self.log is None else self.log.pending_count()
+        """Return how many frames it holds, and losses to be named; -1 before its first boot."""
+        return -1 if self.log is None else self.log.pending_count() + len(self.log._gaps._gaps)
 
     def failure(self) -> BaseException | None:
         """Return what it died of: a bug."""
