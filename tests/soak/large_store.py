@@ -24,12 +24,16 @@ EVACUATION_S_MAX = 300
 DAMAGES = 200  # bits, of the file and of its log each
 PAGE_SIZE = 4096
 SALVAGE_S_MAX = 1800
+RSS_MIB_MAX = 200  # of the hub that salvages it, at most (measured: 112)
 
 Tell = Callable[[float], None]
 
 
 def measure(folder: Path, seed: int, tell: Tell, size_min: int = SIZE_MIN) -> dict[str, Any]:
-    """Return the seconds of each, and what the salvage brought over. AssertionError: too slow."""
+    """Return the seconds of each, and what the salvage brought over.
+
+    AssertionError: too slow, too large in memory, or too much lost.
+    """
     found: dict[str, Any] = {}
     hub = Hub(folder / "one", free_port())  # nobody listens there: all of it waits
     main = folder / "one" / "data" / "hub.sqlite"
@@ -64,6 +68,7 @@ def measure(folder: Path, seed: int, tell: Tell, size_min: int = SIZE_MIN) -> di
     found |= _wait_for_salvage(main, begun_s)
     found["rss_mib"] = round(hub.memory_mib("VmHWM"), 1)
     hub.stop()
+    assert found["rss_mib"] <= RSS_MIB_MAX, found
     assert (
         found["kept"] > 0.99 * found["frames"] and found["named_lost"] < 0.01 * found["frames"]
     ), found
