@@ -5,7 +5,7 @@ How long it is usually quiet is learned, not configured: the gap between two hea
 gap more than twice as long is an outage until another one like it comes: then it is a habit. A
 change of mode changes every device's habits: all are forgotten, and until they are known again a
 device counts as one that reports every INTERVAL_US. Silent: within two intervals and GRACE_US,
-whoever looks every LOOK_US at least has found it.
+whoever looks every LOOK_US at least has found it. (What is mute is not in such a hurry.)
 
 Frames have a pace of their own. Where it is even (slow values, waveforms), a device that is heard
 but brings no frame is mute: its sensors or its sampling hang. Events come when they come.
@@ -13,7 +13,7 @@ but brings no frame is mute: its sensors or its sampling hang. Events come when 
 
 INTERVAL_US = 600_000_000  # until it is known: the slowest that boards report
 GRACE_US = 10_000_000  # for a link to be dialled again, and for somebody to look
-LOOK_US = 5_000_000
+LOOK_US = 5_000_000  # the health rule looks at each device at least so often
 BURST_US = 1_000_000  # what comes together is one hearing
 EVEN_COUNT = 8  # so many gaps in a row within a factor of two: the pace is even
 
@@ -52,7 +52,7 @@ class Pace:
 
     def late_after_us(self) -> int:
         """Return after how long without it something is wrong."""
-        return 2 * (self.usual_us or INTERVAL_US) + GRACE_US - LOOK_US
+        return 2 * (self.usual_us or INTERVAL_US) + GRACE_US
 
 
 class Vitals:
@@ -108,7 +108,7 @@ class Vitals:
     def is_silent(self, device: str, now_us: int) -> bool:
         """Tell whether nothing is heard of it for too long; also of one that never was heard."""
         pace = self._heard.get(device)
-        return pace is None or now_us - pace.last_us > pace.late_after_us()
+        return pace is None or now_us - pace.last_us > pace.late_after_us() - LOOK_US
 
     def is_mute(self, device: str, now_us: int) -> bool:
         """Tell whether its frames have stopped, which came evenly, while it is still heard."""
