@@ -149,7 +149,6 @@ class Sensor:
         self._overflows_seen = self._driver.overflows
         self._works = True
         self.due_us = now_us + self._interval_us()
-        self._aimed_us = 0  # how far due_us is off the grid of the polls
 
     def _restart_clock(self) -> None:
         is_exact = getattr(self._driver, "spacing_exact", False)
@@ -178,8 +177,9 @@ class Sensor:
     # -- reading --
 
     def poll(self, now_us: int) -> bool:
-        """Read what is due, and set due_us anew, on the grid of the polls: no lateness adds up.
+        """Read what is due, and set due_us anew: on a grid, so that no lateness adds up.
 
+        The grid is the agent's, or follows the samples of a chip that has an oscillator.
         Return whether something of it should not wait for its report: an alert, an event, a gap,
         a ring that is full. The path of every reading; what seldom happens has its own functions.
         """
@@ -262,9 +262,7 @@ class Sensor:
             self._clock.advance(count, now_us)
         elif count:
             self._clock.advance_after_loss(count, now_us)
-        grid_us = self.due_us - self._aimed_us
-        self.due_us = self._clock.aim(grid_us)
-        self._aimed_us = self.due_us - grid_us
+        self.due_us = self._clock.aim(self.due_us)
 
     def _watch_block(self, count: int, now_us: int) -> None:
         watch = self._watch

@@ -6,7 +6,7 @@ then, and the next had not. Each of the two is a bound of a line, sample index a
 say nothing, for the line is well within; one that comes close says on which side of the read the
 sample was, one bit. So `aim()` moves each read to where a sample is expected: the bit halves what
 is not known of it. Measured after a minute, reads up to 3 ms late: the slope is known to 10 ppm
-from 50 Hz on, to 40 ppm at 10 and 25 Hz and to 60 ppm at 1 Hz.
+from 50 Hz on, to 35 ppm at 10 and 25 Hz and to 50 ppm at 1 Hz.
 
 `SampleClock` is a Kalman filter of two numbers, the time of the newest sample and the spacing. Of
 what a bound cuts off the normal distribution, the mean and the variance of the rest are those of

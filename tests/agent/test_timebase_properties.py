@@ -37,8 +37,8 @@ class Chip:
     def run(self, until_us: int) -> None:
         """Poll until then."""
         while self._due_us < until_us:
-            self._due_us += self.poll_us
-            now_us = self.clock.aim(self._due_us) + self._draw.randrange(self._late_us + 1)
+            self._due_us = self.clock.aim(self._due_us + self.poll_us)
+            now_us = self._due_us + self._draw.randrange(self._late_us + 1)
             made = max(self._read, (now_us * 1000 - self._phase_ns) // self.period_ns)
             self.clock.advance(made - self._read, now_us)
             self._read = made
