@@ -1,9 +1,10 @@
-"""The settings of each driver: rows as in agent.config, which reads them and then forgets them.
+"""The settings of each driver: rows as in agent.config_checks; forgotten together with those.
 
 A tenth of a board's heap, needed for a moment at the start.
 """
 
-from agent.config import ABSENT, NUMBER_MAX, REQUIRED
+from agent.config import NUMBER_MAX
+from agent.config_checks import ABSENT, REQUIRED
 
 _PIN = (0, 99)
 _BUS = (0, 15)

@@ -9,7 +9,7 @@ Version 0 is nobody's policy: the device goes by its own configuration.
 """
 
 from agent import drivers
-from agent.config import ConfigError, policy_row
+from agent.config import ConfigError, checks, forget_checks
 from protocols import cbor
 from protocols.errors import ProtocolError
 from protocols.limits import POLICY_ROWS_MAX, POLICY_SIZE_MAX
@@ -79,9 +79,12 @@ class PolicyOrder:
         if not isinstance(rows, list) or len(rows) > POLICY_ROWS_MAX or (rows and not version):
             raise ConfigError("policy", "has no sound rows", "at most %d" % POLICY_ROWS_MAX)
         above: dict[str, Any] = {}
-        for by_name in (False, True):
-            for row in rows:
-                self._lay(row, above, by_name)
+        try:
+            for by_name in (False, True):
+                for row in rows:
+                    self._lay(row, above, by_name)
+        finally:
+            forget_checks()
         return version, above
 
     def _lay(self, row: "Any", above: "dict[str, Any]", by_name: bool) -> None:
@@ -92,7 +95,7 @@ class PolicyOrder:
         for sensor in self._sensors:
             if row[1] == (sensor.name if by_name else sensor.driver):
                 where = "policy.%s.%s." % (mode, sensor.name)
-                checked = policy_row(table, sensor, where)
+                checked = checks().policy_row(table, sensor, where)
                 above.setdefault(mode, {}).setdefault(sensor.name, {}).update(checked)
 
     def _try(self, above: "dict[str, Any]") -> None:

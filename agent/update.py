@@ -23,7 +23,6 @@ from protocols.limits import PIECE_SIZE_MAX
 from protocols.manifest import CHUNK_HASH_SIZE, CHUNK_SIZE, Manifest, decode_manifest
 from protocols.messages import RESULT, WANT
 from protocols.portable import const
-from protocols.rs256 import Verification
 from protocols.vocabulary import (
     COMMAND_SWITCH,
     COMMAND_UPDATE,
@@ -253,6 +252,8 @@ class Update:
             raise Refused("no update_key in config.json")
         if not isinstance(message, bytes):
             raise Refused("no manifest")
+        from protocols.rs256 import Verification  # not in the heap until there is an update
+
         try:
             payload, digest, signature = cose_sign.split(message)
             verification = Verification(self._trust.modulus, digest, signature)

@@ -1,48 +1,58 @@
 """Leaves out of an image what nothing in it asks for.
 
-The protocols are written for both ends of a wire: a board needs what sends and not what receives,
-and the other way round. A function, class or table at the top of a module of `protocols` goes if
-no code of the image names it; then what only that has named goes too.
+The protocols are written for both ends of a wire, the hardware port for all sensors: a board needs
+what sends and not what receives, and no bus that nothing of it hangs on. A function, class, method
+or table goes if no code of the image names it; then what only that has named goes too. Names are
+all there is to go by: one that stands anywhere, in a string too, keeps all that are called so.
 """
 
 import ast
 from collections import Counter
+from collections.abc import Iterator
 
 from boards.folding import drop_idle_imports
 
-SHAKEN = "protocols."
+ROOT = "agent.start"  # called by the boot file
+Body = list[ast.stmt]
 
 
 def shaken(trees: dict[str, ast.Module]) -> dict[str, ast.Module]:
-    """Return the modules of an image, name -> tree, without what is idle in them."""
+    """Return the modules of an image, name -> tree, without what is idle in them.
+
+    The trees are changed.
+    """
     named = sum((_names(tree) for tree in trees.values()), Counter[str]())
-    idle: set[int] = set()
-    while found := _first_idle(trees, named, idle):
-        idle.add(id(found))
-        named -= _names(found)
-    result = {}
-    for name, tree in trees.items():
-        result[name] = ast.Module([node for node in tree.body if id(node) not in idle], [])
-        drop_idle_imports(result[name])
-    return result
+    bodies = [body for name, tree in trees.items() if name != ROOT for body in _bodies(tree)]
+    while found := _first_idle(bodies, named):
+        body, node = found
+        named -= _names(node)
+        body.remove(node)
+        bodies = [each for each in bodies if each is not getattr(node, "body", None)]
+    for tree in trees.values():
+        drop_idle_imports(tree)
+    return trees
 
 
-def _first_idle(
-    trees: dict[str, ast.Module], named: Counter[str], idle: set[int]
-) -> ast.stmt | None:
-    """Return a definition that only itself names, if there is one."""
-    for name, tree in trees.items():
-        for node in tree.body if name.startswith(SHAKEN) else []:
-            defined = _defined(node)
-            if defined and id(node) not in idle and named[defined] <= _names(node)[defined]:
-                return node
+def _bodies(tree: ast.Module) -> Iterator[Body]:
+    """Step through what may hold definitions: the module, and its classes."""
+    yield tree.body
+    yield from (node.body for node in tree.body if isinstance(node, ast.ClassDef))
+
+
+def _first_idle(bodies: list[Body], named: Counter[str]) -> tuple[Body, ast.stmt] | None:
+    """Return a definition that only itself names, and where it stands, if there is one."""
+    for body in bodies:
+        for node in body:
+            name = _defined(node)
+            if name and named[name] <= _names(node)[name] and len(body) > 1:
+                return body, node
     return None
 
 
 def _defined(node: ast.stmt) -> str:
     """Return the one name that a statement defines, "" where it does something else."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return node.name
+        return "" if node.name.startswith("__") else node.name
     if isinstance(node, ast.Assign) and not isinstance(node.value, ast.Call):
         [*others, target] = node.targets
         return target.id if isinstance(target, ast.Name) and not others else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.config import (
+from agent.config_checks import (
     ABSENT,
     DETECTOR_ROWS,
     DEVICE_ROWS,

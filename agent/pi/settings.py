@@ -6,7 +6,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from agent.config import Config, ConfigError, checked
+from agent.config import Config, ConfigError
+from agent.config_checks import checked
 from agent.pi.problem import PiError
 
 KIB_PER_SECTOR = 4  # of the file that stands for a flash

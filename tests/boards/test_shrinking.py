@@ -37,7 +37,7 @@ def test_constants_of_other_modules_become_numbers() -> None:
     assert (
         "TYPE_CHECKING" not in text and "agent.slots" not in text
     )  # no more than ARMED was asked
-    assert "DETECTOR_ROWS" in ast.unparse(folded("agent.config"))
+    assert "DETECTOR_ROWS" in ast.unparse(folded("agent.config_checks"))
 
 
 def test_a_constant_beyond_a_small_integer_keeps_its_place() -> None:
@@ -79,11 +79,12 @@ def test_parameters_that_a_call_names_keep_their_names() -> None:
 
 
 def test_an_image_lacks_the_other_end_of_the_wire() -> None:
-    trees = shaken({name: renamed(name) for name in modules_of(LARGEST)})
+    trees = shaken({name: with_drivers(renamed(name), []) for name in modules_of(LARGEST)})
     session = {node.name for node in trees["protocols.session"].body if hasattr(node, "name")}
     assert "DeviceSession" in session and "HubSession" not in session
     assert "decode_batch" not in {each.name for each in functions(trees["protocols.batch"])}
-    assert {each.name for each in functions(trees["agent.sensor"])}  # the agent stays whole
+    assert "choose" not in {each.name for each in functions(trees["agent.slots"])}  # the boot's
+    assert "main" in {each.name for each in functions(trees["agent.start"])}
 
 
 def test_tables_of_drivers_have_those_of_the_board() -> None:
