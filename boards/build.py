@@ -68,7 +68,7 @@ def compile_module(name: str, architecture: str, *, machine_code: bool = True) -
     """
     if path_of(name) is None:
         raise BuildError(f"there is no module {name}")
-    return _compiled(name, renamed(name), architecture if machine_code else None)
+    return _compiled(name, folded(name), architecture if machine_code else None)
 
 
 def build(profile: str, *, machine_code: bool = True) -> dict[str, bytes]:
@@ -76,7 +76,7 @@ def build(profile: str, *, machine_code: bool = True) -> dict[str, bytes]:
     device = read_device(profile)
     architecture = ARCHITECTURES[read_board(device["board"])["processor"]]
     drivers = {sensor["driver"] for sensor in device["sensors"]}
-    trees = {name: with_drivers(renamed(name), drivers) for name in modules_of(profile)}
+    trees = {name: with_drivers(folded(name), drivers) for name in modules_of(profile)}
     return {
         target_of(name): _compiled(name, tree, architecture if machine_code else None)
         for name, tree in shaken(trees).items()
@@ -84,7 +84,7 @@ def build(profile: str, *, machine_code: bool = True) -> dict[str, bytes]:
 
 
 def _compiled(name: str, tree: ast.Module, architecture: str | None) -> bytes:
-    text = ast.unparse(tree)
+    text = ast.unparse(renamed(tree))
     # What a traceback calls the file: the module's own name, which the board has in its table.
     options = [*OPTIONS, "-s", name]
     if architecture is not None:

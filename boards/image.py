@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from boards.build import ARCHITECTURES, closure, compile_module, target_of
+from boards.folding import folded
 from boards.profiles import read_board
 from boards.renaming import renamed
 from protocols import cose_sign
@@ -92,7 +93,7 @@ def boot_files(board: str) -> dict[str, bytes]:
     KeyError for an unknown board; boards.build.BuildError.
     """
     architecture = ARCHITECTURES[read_board(board)["processor"]]
-    files = {"main.py": ast.unparse(renamed(BOOT)).encode()}
+    files = {"main.py": ast.unparse(renamed(folded(BOOT))).encode()}
     for name in closure([BOOT]):
         if name != BOOT:
             files["boot/" + target_of(name)] = compile_module(name, architecture)

@@ -21,10 +21,9 @@ ONLY_ON_CPYTHON = ("agent.pi", "agent.commands", "agent.hal.on_blinka", "agent.h
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-@cache
-def renamed(name: str) -> ast.Module:
-    """Return the tree of a module, folded and with short names; not to be changed."""
-    tree = ast.parse(ast.unparse(folded(name)))
+def renamed(folded_tree: ast.Module) -> ast.Module:
+    """Return a copy of the folded tree of a module, or of what is left of it, with short names."""
+    tree = ast.parse(ast.unparse(folded_tree))
     shorts = _shorts_of_private_names()
     _Renaming(shorts).visit(tree)
     taken = _names_in(tree.body)
