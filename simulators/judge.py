@@ -7,7 +7,8 @@ an [[allow]] only (it may be said, and need not be), else it is a false alarm.
     recall = expectations met / expectations    precision = true episodes / (true + false ones)
 
 A delay is counted from the expectation's `from_s`, which is when the thing itself begins in the
-world. A change of mode is judged like a finding of the kind "mode" whose place is the mode's word.
+world. A change of mode is judged like a finding of the kind "mode" whose place is the mode's word;
+where a row names no kind, watch is of level watch and disaster of level emergency.
 
 `intensity_within` judges a figure: the last equivalent intensity that was said of the place,
 against what simulators.plain_intensity makes of the signal there. It is said when the shaking is
@@ -21,11 +22,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hub.rules.finding import LEVEL_NAMES, WATCH
+from hub.rules.finding import EMERGENCY, INFO, LEVEL_NAMES, WATCH
 from hub.settings import Document, Row
 
 MODE = "mode"
 MONTH_S = 30 * 86_400
+LEVELS_OF_MODES = {"watch": WATCH, "disaster": EMERGENCY}
 SAID_INTENSITY = re.compile(r"quivalent intensity (\d+\.\d)")
 RAISED, OVER = "raised", "over"
 ANY, ACTUAL, EXERCISE = "any", "actual", "exercise"
@@ -109,12 +111,18 @@ class Demand:
         return (
             self.kind in ("", one.kind, one.rule)
             and self.place in ("", one.place)
-            and (one.level >= self.level or is_over or one.kind == MODE)
+            and (one.level >= self.level or is_over or self._is_mode(one))
             and is_over == (self.state == OVER)
             and self.words in one.text
             and self.drill in (ANY, EXERCISE if one.drill else ACTUAL)
             and self.from_s <= one.at_s <= self.until_s
         )
+
+    def _is_mode(self, one: Raised) -> bool:
+        """Tell whether it is a change of mode that this row speaks of, or of its level."""
+        if one.kind != MODE:
+            return False
+        return self.kind == MODE or LEVELS_OF_MODES.get(one.place, INFO) >= self.level
 
     def is_near(self, one: Raised) -> bool:
         """Tell whether the intensity that a finding says, if it has to, is that of the signal."""

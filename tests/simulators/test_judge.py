@@ -126,6 +126,16 @@ def test_false_alarms_are_counted_by_the_month(count: int, is_ok: bool) -> None:
     assert is_ok or "false alarms" in reasons(judgement)[0]
 
 
+@pytest.mark.parametrize(
+    ("level", "word", "fits"),
+    [("warning", "watch", False), ("warning", "disaster", True), ("watch", "watch", True),
+     ("watch", "normal", False), ("info", "normal", True)],
+)  # fmt: skip
+def test_a_change_of_mode_has_the_level_of_its_word(level: str, word: str, fits: bool) -> None:
+    change = Raised(50.0, "mode", "mode", word, INFO, f"{word}: rule:river", "mode")
+    assert judged(f'[[forbid]]\nlevel = "{level}"', change)["ok"] == (not fits)
+
+
 def test_a_demand_that_was_not_played_to_its_end_is_left_out() -> None:
     text = '[[expect]]\nkind = "river"\nfrom_s = 40\nuntil_s = 200\n[[expect]]\nfrom_s = 300'
     assert judged(text, seconds=100.0)["expected"] == []
