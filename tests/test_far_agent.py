@@ -6,10 +6,11 @@ import pytest
 
 from boards.build import build
 from boards.profiles import device_profiles
+from protocols.archive import pack
 from protocols.batch import decode_batch, read_record_head
 from protocols.cose import DeviceKeys
 from protocols.vocabulary import KIND_BATCH
-from tests.far_agent import SECOND_US, FarSide, NearSide, World, play
+from tests.far_agent import SECOND_US, FarSide, NearSide, World, play, run_until
 
 # Long enough for several reports, or for one of ten minutes.
 SECONDS = {"bridge-node": 13, "slope-node": 130, "river-gauge": 615, "home-node": 10}
@@ -50,3 +51,15 @@ def test_another_seed_makes_other_frames(tmp_path: Path) -> None:
         for seed in (1, 2)
     ]
     assert made[0] != made[1]
+
+
+def test_the_largest_profile_runs_in_place_within_its_heap(tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    image.write_bytes(pack(build("bridge-node", machine_code=False)))
+    side = FarSide(World("bridge-node", 1), str(image))
+    try:
+        assert run_until(side, 12 * SECOND_US)
+        # The table of names doubles, by 9 KiB, where an image has some fifty names more.
+        assert side.heap() <= 90 * 1024
+    finally:
+        side.close()
