@@ -86,6 +86,8 @@ class SampleClock:
         # Odd: of two reads a sample, every other one would always see the same.
         self._reads_a_point = _POINT_US_MIN // poll_us | 1 if poll_us else 1
         self._is_exact = pulses_from_us >= 0
+        # One read a sample: it is the read that makes it, and one before its time makes none.
+        self._is_aimed = not self._is_exact and poll_us != spacing_us
         self._pulses_from_ns = pulses_from_us * 1000
         self._is_begun = False  # a phase is known
         self._last_ns = 0  # of the newest sample
@@ -128,7 +130,7 @@ class SampleClock:
 
         As near to it as that, at most half a spacing or half an interval between reads away.
         """
-        if self._is_exact or not self._is_begun:
+        if not (self._is_aimed and self._is_begun):
             return due_us
         spacing_ns = self.spacing_ns
         off_ns = (due_us * 1000 - self._last_ns) % spacing_ns

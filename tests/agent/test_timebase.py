@@ -78,6 +78,16 @@ def test_a_wild_reading_of_the_clock_does_not_bend_the_spacing() -> None:
     assert clock.spacing_ns <= 10_500_000
 
 
+def test_reads_that_make_the_samples_are_not_moved() -> None:
+    clock = SampleClock(10_000, 10_000)
+    for poll in range(1, 100):
+        now_us = poll * 10_000 + poll * 7919 % 3000
+        clock.advance(1, now_us)
+        assert clock.aim(now_us + 10_000) == now_us + 10_000
+        assert 0 <= now_us - clock.time_us(0) <= 10_000
+    assert abs(clock.spacing_ns - 10_000_000) <= 10_000
+
+
 def test_even_times_have_a_spacing_and_uneven_ones_none() -> None:
     assert even_spacing_ns([5_000_000, 6_001_000, 7_000_000]) == 1_000_000_000
     assert even_spacing_ns([5_000_000, 6_100_000, 7_000_000]) == 0
