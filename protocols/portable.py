@@ -71,10 +71,6 @@ class CopyingHmacSha256(PureHmacSha256):
         return outer.digest()
 
 
-# MicroPython's hashes have no copy().
-HmacSha256 = CopyingHmacSha256 if hasattr(hashlib.sha256(), "copy") else PureHmacSha256
-
-
 def pure_is_equal(left: bytes, right: bytes) -> bool:
     """Compare two secrets of public length in a time that does not depend on their content."""
     if len(left) != len(right):
@@ -89,8 +85,10 @@ try:
     from hmac import compare_digest
 
     is_equal = compare_digest
-except ImportError:
+    HmacSha256 = CopyingHmacSha256
+except ImportError:  # on MicroPython, whose hashes have no copy() either
     is_equal = pure_is_equal  # type: ignore[assignment]
+    HmacSha256 = PureHmacSha256  # type: ignore[assignment,misc]
 
 
 def hkdf_sha256(key: bytes, salt: bytes, info: bytes, size: int) -> bytes:
