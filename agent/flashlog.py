@@ -91,8 +91,6 @@ class FlashLog:
         self._gaps = Gaps(self._sectors.size // GAPS_SHARE)
         self._counters = dict.fromkeys(_COUNTERS, 0)
 
-    # -- frames --
-
     def append(self, boot: int, index: int, lane: int, frame: bytes) -> None:
         """Store a frame; it is durable on return.
 
@@ -110,10 +108,18 @@ class FlashLog:
     def append_if_room(self, boot: int, index: int, lane: int, frame: bytes) -> bool:
         """Store a frame as append() does; False where that would be the loss: it is not stored."""
         self._check(boot, index, lane, frame)
-        is_stored = self._store(boot, index, lane, frame)
-        self._counters["appended"] += is_stored
-        self._sectors.sync()
-        return is_stored
+        for _ in range(PROGRAM_TRIES):
+            slot = self._head_with_room(lane, len(frame))
+            if slot == NONE:
+                return False
+            if self._sectors.write(slot, boot, index, frame) != NONE:
+                self._held.enter(slot, boot, index)
+                self._tally(slot, 1, len(frame))
+                self._counters["appended"] += 1
+                self._sectors.sync()
+                return True
+            self._close(slot)
+        raise OSError(EIO)
 
     def next_unsent(self, lane_max: int = LANE_WAVE) -> "int | None":
         """Return a handle of the oldest frame not in flight of the most urgent lane <= lane_max.
@@ -180,8 +186,6 @@ class FlashLog:
         self._sectors.erase_part(slot)
         return True
 
-    # -- what is held --
-
     def pending_count(self) -> int:
         """Return how many frames are held."""
         return sum(self._lane_counts)
@@ -217,8 +221,6 @@ class FlashLog:
         result["free_sectors"] = self._free_count()
         return result
 
-    # -- losses --
-
     def take_gaps(self) -> list:
         """Return [(boot, first, next, lane, reason)] of what was lost since the last call.
 
@@ -228,14 +230,9 @@ class FlashLog:
         return self._gaps.take()
 
     def confirm_gaps(self, count: int) -> None:
-        """Forget the first `count` that take_gaps() has returned: they are durable as frames.
-
-        The others are returned again, and the first as well where some were joined meanwhile.
-        """
+        """Forget the first `count` of take_gaps(), durable as frames; see Gaps.forget_taken."""
         if self._gaps.forget_taken(count):
             self._keep_gaps()
-
-    # -- kept values --
 
     def next_boot(self) -> int:
         """Return a number greater than that of any boot before, durable on return."""
@@ -258,8 +255,6 @@ class FlashLog:
     def kept(self, key: int) -> "bytes | None":
         """Return the value kept under key, or None."""
         return self._kept.get(key)
-
-    # -- mounting --
 
     def mount(self) -> None:
         """Find out what the flash holds. Reads headers, not bodies; erases nothing."""
@@ -325,8 +320,6 @@ class FlashLog:
         self._release(slot, *last)
         return True
 
-    # -- records --
-
     def _check(self, boot: int, index: int, lane: int, frame: bytes) -> None:
         if lane not in LANES or len(frame) > self.frame_size_max:
             raise ValueError("lane %d, frame of %d bytes" % (lane, len(frame)))
@@ -336,19 +329,6 @@ class FlashLog:
         if head != NONE and self._sectors.used[head] > SECTOR_HEADER_SIZE:
             if (boot, index) <= (self._held.boot_last[head], self._held.index_last[head]):
                 raise ValueError("frame %d of boot %d comes late" % (index, boot))
-
-    def _store(self, boot: int, index: int, lane: int, frame: bytes) -> bool:
-        # Appends to the head of the lane; False if no sector can be had for it.
-        for _ in range(PROGRAM_TRIES):
-            slot = self._head_with_room(lane, len(frame))
-            if slot == NONE:
-                return False
-            if self._sectors.write(slot, boot, index, frame) != NONE:
-                self._held.enter(slot, boot, index)
-                self._tally(slot, 1, len(frame))
-                return True
-            self._close(slot)
-        raise OSError(EIO)
 
     def _tally(self, slot: int, count: int, size: int) -> None:
         lane = self._sectors.kind[slot]
@@ -395,8 +375,6 @@ class FlashLog:
                 return slot * sectors.size + offset
             else:
                 self._lose_damaged(slot, offset, record)
-
-    # -- making room --
 
     def _head_with_room(self, lane: int, size: int) -> int:
         head = self._heads[lane]
@@ -478,8 +456,6 @@ class FlashLog:
     def _drop(self, slot: int) -> None:
         self._tally(slot, -self._held.counts[slot], -self._held.sizes[slot])
         self._close(slot)
-
-    # -- losses, kept --
 
     def _lose_unknown(self, hole: tuple) -> None:
         # What lies between its neighbours may be lost; the hub has what was of other records.
