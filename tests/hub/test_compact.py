@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -30,7 +31,7 @@ async def make_room(folder: Path) -> None:
     await store.close()
 
 
-def rows_of(folder: Path) -> dict[str, list[tuple[object, ...]]]:
+def rows_of(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
     db = connect_to_read(folder / "hub.sqlite")
     try:
         return {name: db.execute(f"SELECT * FROM {name}").fetchall() for name in TABLES}

@@ -180,9 +180,9 @@ def test_between_start_and_stop_level_it_is_observed_often_and_the_mode_says_so(
         for stage in (1.19, 1.2, 1.0, 0.9, 0.89, 1.0)
     ]
     assert found == [[], [(MODE_WATCH, False)], [], [], [(MODE_NORMAL, True)], []]
-    found = [one for one in gauge.says(1.2) if one.key.endswith("/observing")]
-    assert "2 分" in found[0].text_ja and found[0].level == INFO
-    assert found[0].values["stage_m"] == 1.2
+    again = [one for one in gauge.says(1.2) if one.key.endswith("/observing")]
+    assert "2 分" in again[0].text_ja and again[0].level == INFO
+    assert again[0].values["stage_m"] == 1.2
     slow = Gauge(interval_min=10, start_m=1.2, stop_m=0.9)  # as often as in every mode
     assert [one.key for one in slow.says(1.19, 1.2, 1.0)] == ["river-1"]
 
