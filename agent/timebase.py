@@ -22,7 +22,7 @@ from agent.features import isqrt
 from protocols.portable import const
 
 _FINE_BITS = const(16)  # of a spacing, and of the covariances that belong to it, below 1 ns
-_OFF_MAX = const(20)  # a spacing more than 1 / 20 off its nominal one is an error of the estimate
+_OFF_MAX = const(8)  # more than 1 / 8 off (TMP117: 17.5 ms for 15.5) is an error of the estimate
 _OFF_USUAL = const(40)  # the prior deviation of a spacing: 1 / 40 of it
 _READ_NS = const(1_000_000)  # deviation between the time of a read and when the chip was asked
 _DRIFT_PPB = const(500)  # by how much a rate wanders in a second, in the manner of a random walk
