@@ -6,11 +6,11 @@
 - us_per_slow_reading, us_per_wave_sample_wasm: bytecode on MicroPython's WebAssembly build, on the
   machine that runs the benchmark; a slow reading from the driver's number to the sealed frame.
 - heap: of the largest profile on that interpreter (words of 32 bits, as on a board), after an hour
-  of simulated work. Its code runs in place from the image of a release, which lies outside of the
-  heap as it does in the flash of a board; heap_used_loaded is with the modules loaded from files,
-  after a minute, for a firmware without ROMFS; heap_state is without what the modules take.
-  Growth is that of the last twenty minutes: by then times have outgrown the small integers and the
-  flash log has gone round.
+  of simulated work: the whole agent, but for tasks that wait and an open link. Its code runs in
+  place from the image of a release, which lies outside of the heap as it does in the flash of a
+  board; heap_used_loaded is with the modules loaded from files, after a minute, for a firmware
+  without ROMFS; heap_state is without what the modules take. Growth is that of the last twenty
+  minutes: by then times have outgrown the small integers and the flash log has gone round.
 """
 
 import random

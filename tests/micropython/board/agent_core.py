@@ -1,14 +1,7 @@
-"""The agent's core without its tasks: sensors, sampler, sealer and flash log, on any board."""
+"""A whole agent without its tasks, on any board: it is asked to do what is due."""
 
-from agent import drivers
-from agent.config import Config
-from agent.flashlog import FlashLog
 from agent.hal.file_flash import FileFlash
-from agent.log import Log
-from agent.sampler import Sampler
-from agent.sealer import Sealer
-from agent.sensor import Sensor
-from protocols.cose import DeviceKeys
+from agent.main import Agent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,38 +12,46 @@ class AgentCore:
     """One boot. path: of the file that stands for the flash; random numbers count up."""
 
     def __init__(self, board: "Any", table: "dict[str, Any]", path: str) -> None:
-        config = Config(table)
         self._board = board
-        self._random_count = 0
         self.flash = FileFlash(path)
-        self.flashlog = FlashLog(self.flash)
-        self.flashlog.mount()
-        while self.flashlog.prepare():
+        self.agent = Agent(_Board(board, self.flash), table, echo=False)
+        while self.agent.flashlog.prepare():
             pass
-        keys = DeviceKeys(config.device, config.secret)
-        boot = self.flashlog.next_boot()
-        self.sealer = Sealer(keys, self.flashlog, boot, self._random)
-        log = Log(board.clock, echo=False)
-        sensors = [Sensor(board, row, log, drivers.create) for row in config.sensors]
-        self.sampler = Sampler(sensors, config.policy, self.sealer)
-        self.sampler.follow(0, board.clock.now_us())
+        self.agent.sampler.follow(0, board.clock.now_us())
 
     def run_due(self) -> "tuple[int, int]":
         """Read and report what is due; return the time, and when to call again."""
         now_us = self._board.clock.now_us()
-        return now_us, self.sampler.run_due(now_us)
+        return now_us, self.agent.sampler.run_due(now_us)
 
     def take_frames(self) -> "list[str]":
         """Return, as hexadecimal digits, the frames since the last call; the hub has them now."""
+        flashlog = self.agent.flashlog
         frames = []
-        handle = self.flashlog.next_unsent()
+        handle = flashlog.next_unsent()
         while handle is not None:
-            frames.append(self.flashlog.read_frame(handle).hex())
-            self.flashlog.mark_in_flight(handle)
-            handle = self.flashlog.next_unsent()
-        self.flashlog.free(self.sealer.boot, 0, self.sealer.next_index)
+            frames.append(flashlog.read_frame(handle).hex())
+            flashlog.mark_in_flight(handle)
+            handle = flashlog.next_unsent()
+        for extent in flashlog.extent():
+            flashlog.free(*extent)
         return frames
 
-    def _random(self, count: int) -> bytes:
+
+class _Board:
+    """A board with that flash, and with numbers that are the same on every interpreter."""
+
+    def __init__(self, board: "Any", flash: FileFlash) -> None:
+        self._board = board
+        self._flash = flash
+        self._random_count = 0
+
+    def __getattr__(self, name: str) -> "Any":
+        return getattr(self._board, name)
+
+    def flash(self) -> FileFlash:
+        return self._flash
+
+    def random(self, count: int) -> bytes:
         self._random_count += 1
         return bytes([self._random_count & 0xFF]) * count
