@@ -154,8 +154,7 @@ class Live:
         self, online: set[str], now_us: int
     ) -> tuple[list[dict[str, Any]], dict[str, int]]:
         """Return one row for each device, at most DEVICES_MAX; and how many are in each state."""
-        words = {name: self._word(state, name in online, now_us)
-                 for name, state in self.states.items()}  # fmt: skip
+        words = {name: self._word(name, name in online, now_us) for name in self.states}
         counts = dict.fromkeys(STATES, 0)
         for word in words.values():
             counts[word] += 1
@@ -169,12 +168,15 @@ class Live:
         rows = [self._device(self._devices[name], words[name], now_us) for name in shown]
         return rows, {**counts, "safe_mode": len(safe), "shown": len(rows)}
 
-    def _word(self, state: State, is_online: bool, now_us: int) -> str:
-        if state.heard_us is None:
+    def _word(self, name: str, is_online: bool, now_us: int) -> str:
+        heard_us = self.states[name].heard_us
+        if heard_us is None:
             return "online" if is_online else "never"
         if not is_online:
             return "offline"
-        return "silent" if now_us - state.heard_us > SILENT_US else "online"
+        # A motion sensor speaks when somebody moves: everybody would see when that was.
+        may_tell = not self._devices[name].personal
+        return "silent" if may_tell and now_us - heard_us > SILENT_US else "online"
 
     def _device(self, device: Device, word: str, now_us: int) -> dict[str, Any]:
         state = self.states[device.name]

@@ -30,7 +30,8 @@ class Source(Protocol):
 
     What they return is public, but for two things that the page keeps back by itself: of a
     device with `personal` true it passes on names and state only, and it refuses its channels.
-    So a home's `name_*` and the alerts' texts must not tell who lives there.
+    So a home's `name_*` and the alerts' texts must not tell who lives there, and its state is
+    never "silent": that would tell when somebody last moved.
     """
 
     def snapshot(self) -> Snapshot:

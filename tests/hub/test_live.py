@@ -55,6 +55,16 @@ def test_a_stale_value_is_not_current() -> None:
     assert reading(live, taken_us + CURRENT_US_MIN)["current"] is False
 
 
+def test_of_a_device_of_a_person_nobody_sees_whether_it_has_just_spoken() -> None:
+    for personal, word in ((False, "silent"), (True, "online")):
+        live = made(personal)
+        live.frames(NAME, 1, 0)
+        ((device,), counts) = live.devices({NAME}, SILENT_US + 1)
+        assert device["state"] == word and counts[word] == 1
+        ((device,), _) = live.devices(set(), SILENT_US + 1)
+        assert device["state"] == "offline"
+
+
 def test_a_slow_sensor_is_current_for_three_of_its_intervals() -> None:
     live = made()
     for at in range(3):
