@@ -182,6 +182,7 @@ class Operators:
         self.on_change: Callable[[str, str, str], None] = lambda *_: None
         self._stamp: Any = None
         self._all: dict[str, Operator] = {}
+        self._told: dict[str, str] = {}  # what() as on_change has it
 
     def is_empty(self) -> bool:
         """Tell whether nobody may log in."""
@@ -196,13 +197,13 @@ class Operators:
 
         With a wrong file nobody logs in until it is right: devices and alerts do not wait for it.
         """
-        self._stamp = self._found()
+        self._stamp, self._told = self._found(), known
         try:
             self._all = load(self.path)
         except SettingsError as error:
             log.error("%s %s Nobody can log in.", error.cause, error.remedy)
             return known
-        self._tell(known)
+        self._tell()
         return self.what()
 
     def refresh(self) -> bool:
@@ -210,21 +211,22 @@ class Operators:
         found = self._found()
         if found == self._stamp:
             return False
-        self._stamp, before = found, self.what()
+        self._stamp = found
         try:
             self._all = load(self.path)
         except SettingsError as error:
             log.error("%s %s The operators of before stay.", error.cause, error.remedy)
             return False
-        self._tell(before)
+        self._tell()
         return True
 
     def what(self) -> dict[str, str]:
         """Return what the audit log says of each: the role, and when the password is another."""
         return {name: _words(one) for name, one in self._all.items()}
 
-    def _tell(self, before: dict[str, str]) -> None:
-        now = self.what()
+    def _tell(self) -> None:
+        before, now = self._told, self.what()
+        self._told = now
         for name in sorted({*before, *now}):
             if before.get(name) != now.get(name):
                 self.on_change(name, before.get(name, "-"), now.get(name, "-"))

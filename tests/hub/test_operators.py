@@ -129,3 +129,20 @@ def test_a_change_of_the_file_is_told_and_a_wrong_one_changes_nobody(
     again.on_change = lambda name, before, after: told.append((name, before, after))
     again.start({"佐藤": told[0][2]})  # removed while no hub ran
     assert told[2] == told[1]
+
+
+def test_who_was_removed_while_the_file_was_wrong_is_told_and_nobody_as_new(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "operators.toml"
+    people = {name: Operator(name, "viewer", "", SEALED) for name in ("佐藤", "加藤")}
+    operators.save(path, people)
+    before = Operators(path).start({})
+    path.write_text("[[operator]]\nname = 3\n")
+    known = Operators(path)
+    told: list[tuple[str, str, str]] = []
+    known.on_change = lambda name, before, after: told.append((name, before, after))
+    known.start(before)
+    assert known.is_empty() and told == []
+    operators.save(path, {"佐藤": people["佐藤"]})
+    assert known.refresh() and told == [("加藤", before["加藤"], "-")]
