@@ -134,7 +134,8 @@ class Desk:
 
     def statistics(self) -> dict[str, int]:
         """Return the sessions of now, and what was refused since the start."""
-        return {"sessions": self._sessions.count(), **self._tries.counts, **self._counts}
+        open_count = self._sessions.count(self._now_us())
+        return {"sessions": open_count, **self._tries.counts, **self._counts}
 
     def close(self) -> None:
         """End the thread of passwords."""

@@ -65,18 +65,24 @@ class Sessions:
         found = self._open.get(_key(secret))
         if found is None:
             return None
-        is_idle = now_us - found.used_us >= self._idle_us
-        if is_idle or now_us - found.opened_us >= self._whole_us:
+        if self._is_over(found, now_us):
             del self._open[_key(secret)]
             return None
         return found
+
+    def _is_over(self, one: Session, now_us: int) -> bool:
+        is_idle = now_us - one.used_us >= self._idle_us
+        return is_idle or now_us - one.opened_us >= self._whole_us
 
     def end(self, secret: str) -> None:
         """End a session."""
         self._open.pop(_key(secret), None)
 
-    def count(self) -> int:
-        """Return how many are open."""
+    def count(self, now_us: int) -> int:
+        """Return how many are open; what is known of those that are over is forgotten."""
+        over = [key for key, one in self._open.items() if self._is_over(one, now_us)]
+        for key in over:
+            del self._open[key]
         return len(self._open)
 
 

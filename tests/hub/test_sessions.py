@@ -27,15 +27,17 @@ def test_a_session_ends_when_nobody_uses_it_and_at_last_whoever_does() -> None:
     found.used_us = 29 * MINUTE_US
     assert kept.find(secret, 58 * MINUTE_US) is found
     found.used_us = 58 * MINUTE_US
-    assert kept.find(secret, 60 * MINUTE_US) is None and kept.count() == 0
+    assert kept.find(secret, 60 * MINUTE_US) is None and kept.count(0) == 0
     idle = kept.begin(WHO, 0)
-    assert kept.find(idle, 30 * MINUTE_US) is None
+    assert kept.count(30 * MINUTE_US - 1) == 1
+    assert kept.count(30 * MINUTE_US) == 0  # though nobody came back with its cookie
+    assert kept.find(idle, 0) is None
 
 
 def test_of_too_many_sessions_the_least_used_ends() -> None:
     kept = sessions()
     secrets = [kept.begin(WHO, number) for number in range(SESSIONS_MAX + 1)]
-    assert kept.count() == SESSIONS_MAX
+    assert kept.count(SESSIONS_MAX) == SESSIONS_MAX
     assert kept.find(secrets[0], 0) is None and kept.find(secrets[1], 0) is not None
 
 
