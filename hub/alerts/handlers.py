@@ -29,8 +29,9 @@ def handlers(alerts: Alerts) -> dict[str, Handler]:
             raise AdminError(f"{number!r} is no number of an alert", "Give the number of one.")
         if len(note) > NOTE_LENGTH_MAX or not note.isprintable():
             raise AdminError("The note is too long", "Write one short line.")
-        if fields.get("personal") is False and _is_personal(alerts, number):
-            raise AdminError("It concerns a person", "Let watch-over acknowledge it.")
+        for event in alerts.open_events():
+            if event.id == number:
+                _check(event, fields)
         outcome = await alerts.carry_out(Request(0, ACK, number, actor, note))
         if outcome != "acknowledged":
             remedy = "Look at the list again: somebody was faster, or it is over."
@@ -40,9 +41,16 @@ def handlers(alerts: Alerts) -> dict[str, Handler]:
     return {"alerts open": show, "alerts ack": acknowledge}
 
 
-def _is_personal(alerts: Alerts, number: int) -> bool:
-    event = next((one for one in alerts.open_events() if one.id == number), None)
-    return event is not None and kind_of(event.kind).is_personal
+def _check(event: Event, fields: dict[str, Any]) -> None:
+    """Raise AdminError where who asks may not, or saw it while it was milder.
+
+    personal: False where not; level: the word that was shown. The command line says neither.
+    """
+    if fields.get("personal") is False and kind_of(event.kind).is_personal:
+        raise AdminError("It concerns a person", "Let watch-over acknowledge it.")
+    seen = fields.get("level")
+    if seen in LEVEL_NAMES and LEVEL_NAMES.index(seen) < event.level:
+        raise AdminError("It is more severe by now", "Look at it again, then acknowledge it.")
 
 
 def _row(event: Event) -> dict[str, Any]:

@@ -43,7 +43,8 @@ class Form:
 
 def _acknowledge(values: Values, who: Operator) -> dict[str, Any]:
     event = int(_number(values, "event", 1, 1e15))
-    return {"event": event, "note": _line(values, "note"), "personal": who.may(WATCH_OVER)}
+    return {"event": event, "note": _line(values, "note"), "level": _line(values, "level"),
+            "personal": who.may(WATCH_OVER)}  # fmt: skip
 
 
 def _set_mode(values: Values, who: Operator) -> dict[str, Any]:
@@ -75,7 +76,7 @@ def _put_safety(values: Values, who: Operator) -> dict[str, Any]:
            "people": int(_number(values, "people", 0, PEOPLE_MAX)),
            "place": _line(values, "place"), "note": _line(values, "note")}  # fmt: skip
     by = f"{who.viewer}: {source}" if source else who.viewer
-    return {"by": by[:TEXT_LENGTH_MAX], "rows": [row]}
+    return {"by": by[:TEXT_LENGTH_MAX], "rows": [row], "drill": values.get("drill") == "true"}
 
 
 PEOPLE = "/desk/people"

@@ -218,6 +218,10 @@ class Office:
 
     async def _put(self, request: dict[str, Any], actor: str) -> Any:
         by, current = _text(request, "by"), self._list_now()
+        if request.get("drill", current.drill) != current.drill:
+            # A drill has begun or ended while somebody wrote.
+            word = "a drill's" if current.drill else "the real one"
+            raise AdminError(f"The safety list is {word} by now", "Look at it again first.")
         utc_us, entries, taken = self._clock.utc_us(), [], []
         for row in request.get("rows") or ():
             try:

@@ -178,6 +178,20 @@ def test_who_logs_in_acknowledges_and_it_stands_in_the_ledger_with_the_name(
     at_desk(tmp_path, act)
 
 
+def test_who_saw_the_milder_alert_has_not_acknowledged_the_one_of_now(tmp_path: Path) -> None:
+    async def act(screen: Screen) -> None:
+        for level in (WARNING, EMERGENCY):
+            found = Finding("test", "slope", level, 0, "動いています", "it moves", kind="slope")
+            screen.hub.alerts.found(found, False)
+        await screen.log_in("佐藤")
+        text = await screen.do("ack", event="1", level="warning")
+        assert "It has become more severe" in text and 'name="level" value="emergency"' in text
+        assert screen.hub.alerts.open_events()[0].needs_acknowledgement
+        assert "is recorded" in await screen.do("ack", event="1", level="emergency")
+
+    at_desk(tmp_path, act)
+
+
 def test_the_cookie_is_the_browsers_alone_and_ends_with_the_session(tmp_path: Path) -> None:
     async def act(screen: Screen) -> None:
         await screen.send("/desk/login", {"name": "佐藤", "password": PASSWORD})
@@ -375,6 +389,22 @@ def test_people_are_seen_with_a_ground_and_each_view_is_in_the_ledger(tmp_path: 
         assert (f"welfare ({actor})", "view", "safety list", "当番") in found
         by = f"welfare: 本人の電話 ({actor})"
         assert (by, "safety put", "safety: p-001", "needs-help") in found
+
+    at_desk(tmp_path, act, {("people", "viewers"): "welfare"})
+
+
+def test_what_was_written_for_a_drill_does_not_get_into_the_real_list(tmp_path: Path) -> None:
+    async def act(screen: Screen) -> None:
+        watch, lists = screen.hub.watch, screen.hub.office.lists
+        await screen.log_in("加藤")
+        await screen.send("/desk/people", {"ground": "当番"})
+        watch.set_mode(2, True, "test", "test")
+        row = {"id": "p-001", "people": "1", "state": "needs-help"}
+        assert "It is recorded." in await screen.do("safety", **row, drill="true")
+        watch.set_mode(2, False, "test", "it is real")  # while somebody writes
+        text = await screen.do("safety", **row, drill="true")
+        assert "a drill has begun or ended" in text and 'name="drill" value="false"' in text
+        assert lists[False].rows["p-001"].state == "unknown"
 
     at_desk(tmp_path, act, {("people", "viewers"): "welfare"})
 
