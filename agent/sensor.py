@@ -94,6 +94,7 @@ class Sensor:
                 self._make_driver(rule, now_us)
         else:
             self._reserve(rule)
+            self._clock.poll_every(self._interval_us())
         self.rule = rule
 
     def _make_driver(self, rule: "Rule", now_us: int) -> None:

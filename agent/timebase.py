@@ -82,12 +82,8 @@ class SampleClock:
         self.lag_us = 0  # by how much the signal in a sample is older than the sample
         self._nominal_ns = self.spacing_ns
         self._fine = self.spacing_ns << _FINE_BITS
-        self._reach_ns = min(spacing_us, poll_us) * 500
-        # Odd: of two reads a sample, every other one would always see the same.
-        self._reads_a_point = _POINT_US_MIN // poll_us | 1 if poll_us else 1
         self._is_exact = pulses_from_us >= 0
-        # One read a sample: it is the read that makes it, and one before its time makes none.
-        self._is_aimed = not self._is_exact and poll_us != spacing_us
+        self.poll_every(poll_us)
         self._pulses_from_ns = pulses_from_us * 1000
         self._is_begun = False  # a phase is known
         self._last_ns = 0  # of the newest sample
@@ -98,6 +94,15 @@ class SampleClock:
         self._variance = 0
         self._covariance = 0
         self._slope_variance = (self._nominal_ns // _OFF_USUAL) ** 2 << _FINE_BITS
+
+    def poll_every(self, poll_us: int) -> None:
+        """Take this for the interval between reads from now on: another mode has another."""
+        nominal_us = self._nominal_ns // 1000
+        self._reach_ns = min(nominal_us, poll_us) * 500
+        # Odd: of two reads a sample, every other one would always see the same.
+        self._reads_a_point = _POINT_US_MIN // poll_us | 1 if poll_us else 1
+        # One read a sample: it is the read that makes it, and one before its time makes none.
+        self._is_aimed = not self._is_exact and poll_us != nominal_us
 
     def advance(self, count: int, now_us: int) -> None:
         """Note that a read at now_us brought `count` >= 0 more samples."""

@@ -204,7 +204,20 @@ class Switch:
         pass
 
 
-FAKES = {"adxl355": Counting, "mpu6050": Shaking, "soil_moisture": Paced, "digital_input": Switch}
+class Sluggish(Counting):
+    """A chip of one sample in 8 s."""
+
+    spacing_us = 8_000_000
+    poll_us = 4_000_000
+
+
+FAKES = {
+    "adxl355": Counting,
+    "mpu6050": Shaking,
+    "tmp117": Sluggish,
+    "soil_moisture": Paced,
+    "digital_input": Switch,
+}
 
 
 def create(name: str, board: Board, settings: "dict[str, Any]") -> "Any":

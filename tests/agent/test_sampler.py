@@ -62,6 +62,20 @@ def test_reads_meet_the_samples_so_that_the_rate_is_known() -> None:
     assert core.sensors[0].stalls_count == 0
 
 
+def test_a_mode_that_reports_faster_than_a_chip_samples_reads_it_no_faster_than_that() -> None:
+    cold = {"name": "cold", "driver": "tmp117", "i2c": 0, "rate_mhz": 125}
+    modes = {"normal": {"cold": {"report_ms": 60_000}}, "watch": {"cold": {"report_ms": 1000}}}
+    core = Core(table([cold], **modes))
+    core.board.period_ns = 8_000_000_000
+    core.run(60 * S)
+    core.operation.change_mode(1, False, 60 * S)
+    for _ in range(100):
+        core.board.time_us = max(
+            core.board.time_us + 1000, core.sampler.run_due(core.board.time_us)
+        )
+    assert core.board.time_us >= 90 * S and core.sensors[0].stalls_count == 0
+
+
 def test_a_slow_sensor_is_read_on_its_grid_for_an_hour() -> None:
     core = Core(table([SOIL], normal={"soil": {"every_ms": 1000, "report_ms": 60_000}}))
     core.run(3600 * S, late_us=2000)

@@ -88,6 +88,14 @@ def test_reads_that_make_the_samples_are_not_moved() -> None:
     assert abs(clock.spacing_ns - 10_000_000) <= 10_000
 
 
+def test_reads_of_a_faster_mode_are_moved_by_half_of_their_own_interval() -> None:
+    clock = SampleClock(8_000_000, 4_000_000)
+    clock.advance(1, 8_000_000)
+    clock.poll_every(1_000_000)
+    for due_us in range(8_000_000, 24_000_000, 250_000):
+        assert -500_000 <= clock.aim(due_us) - due_us <= 500_000
+
+
 def test_even_times_have_a_spacing_and_uneven_ones_none() -> None:
     assert even_spacing_ns([5_000_000, 6_001_000, 7_000_000]) == 1_000_000_000
     assert even_spacing_ns([5_000_000, 6_100_000, 7_000_000]) == 0
