@@ -223,13 +223,15 @@ class Office:
             word = "a drill's" if current.drill else "the real one"
             raise AdminError(f"The safety list is {word} by now", "Look at it again first.")
         utc_us, entries, taken = self._clock.utc_us(), [], []
+        refused: AdminError | None = None
         for row in request.get("rows") or ():
             try:
                 status = Status(**{**row, "by": by, "at_utc_us": utc_us})
                 before = current.put(status)
             except (TypeError, ValueError) as error:
-                remedy = "Give id, state, people, place and note."
-                raise AdminError(f"{row} cannot be entered: {error}", remedy) from None
+                remedy = "Give id, state, people, place and note; rows before it are entered."
+                refused = AdminError(f"{row} cannot be entered: {error}", remedy)
+                break
             words = {"before": before.state if before else "-", "after": status.state}
             what = f"safety{' (drill)' if current.drill else ''}: {status.id}"
             entries.append(self._entry(f"{by} ({actor})", "safety put", what, **words))
@@ -238,6 +240,8 @@ class Office:
             self._save_status(current.drill, status)
         if entries:
             await self._durable(*entries)
+        if refused is not None:
+            raise refused
         return {"taken": len(taken), "drill": current.drill, "counts": current.counts()}
 
     async def _list(self, request: dict[str, Any], actor: str) -> Any:

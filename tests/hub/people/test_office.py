@@ -258,10 +258,10 @@ def test_the_safety_list_of_a_disaster_and_that_of_a_drill_never_mix(tmp_path: P
         set_mode(hub, MODE_DISASTER)  # it has become real: all begin as unknown
         found = (await ask(hub, "safety list", **OFFICE))["done"]
         assert not found["drill"] and [one["state"] for one in found["rows"]] == ["unknown"]
-        done = (await ask(hub, "safety put", by="shelter", rows=rows[:1]))["done"]
-        assert done["counts"]["safe"] == 1
-        wrong = await ask(hub, "safety put", by="shelter", rows=[{"id": "x", "state": "fine"}])
-        assert "cannot be entered" in wrong["error"]
+        # What comes before a wrong row is entered, kept and in the ledger.
+        two = [rows[0], {"id": "x", "state": "fine"}]
+        wrong = await ask(hub, "safety put", by="shelter", rows=two)
+        assert "cannot be entered" in wrong["error"] and "before it" in wrong["remedy"]
         assert "not normal" in (await ask(hub, "safety close", by="office"))["error"]
 
     async def second(hub: Hub) -> None:
