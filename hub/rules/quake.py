@@ -21,6 +21,7 @@ given.
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from heapq import nlargest
 from typing import TYPE_CHECKING, Any
 
 from hub.rules.finding import EMERGENCY, INFO, WARNING, WATCH, Finding
@@ -230,9 +231,16 @@ class QuakeRule:
     # That it is there
 
     def _last_us(self) -> int:
-        """Return when somebody said last that it shakes."""
-        peaks_us = (at_us for at_us, _ in self._peaks.values())
-        return max((*peaks_us, *self._onsets.values()), default=0)
+        """Return when a seismometer, or enough nodes together, said last that it shakes.
+
+        So a truck that passes a bridge again and again keeps no quake on, as it makes none.
+        """
+        peaks_us = {device: at_us for device, (at_us, _) in self._peaks.items()}
+        restored_us = peaks_us.pop("", 0)
+        own_us = (at_us for device, at_us in peaks_us.items() if device in self._stations)
+        enough = nlargest(self._devices_min, peaks_us.values())
+        agreed_us = enough[-1] if len(enough) == self._devices_min else 0
+        return max(restored_us, agreed_us, *self._onsets.values(), *own_us)
 
     def _vote(self, device: str, peak_m_s2: float, at_us: int) -> None:
         if peak_m_s2 >= self._peak_min:

@@ -379,6 +379,18 @@ def test_a_quake_is_over_when_nobody_has_reported_for_some_windows() -> None:
     assert peak(rule, "bridge-1", quiet_us + S) == []  # it starts from nothing
 
 
+def test_one_truck_that_goes_on_passing_does_not_keep_a_quake_on() -> None:
+    rule = QuakeRule({**SETTINGS, "peak_m_s2": 0.5}, [])
+    for number in range(3):
+        peak(rule, f"bridge-{number}", 0)
+    over_s = []
+    for second in range(1, 120):
+        if second % 20 == 0:
+            peak(rule, "bridge-1", second * S)
+        over_s += [second for one in rule.tick(second * S, 0) if one.is_over]
+    assert over_s == [QUIET_WINDOWS * 3 + 1]
+
+
 def test_votes_of_long_ago_are_forgotten_and_young_ones_are_not() -> None:
     rule = QuakeRule({**SETTINGS, "peak_m_s2": 0.5}, [])
     for number in range(3 * VOTES_MAX):
