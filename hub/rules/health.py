@@ -101,6 +101,9 @@ class HealthRule:
         self._said: dict[str, int] = {}  # key -> level of the finding that is out
         self._restored: set[str] = set()  # what is to be said again, where it still holds
         self._silent: set[str] = set()
+        # Silent before a restart, and not heard since this: the start itself is no sign of life.
+        self._unheard: set[str] = set()
+        self._unheard_us = 0
         self._many = 0  # how many were silent when that was said last
         self._slice = 0
         self._ticked_us = 0
@@ -128,6 +131,8 @@ class HealthRule:
             self._deaf_until_us = now_us + GRACE_US
         self._ticked_us = now_us
         for device in devices if now_us >= self._deaf_until_us else ():
+            if self._is_unheard(device, now_us):
+                continue
             is_silent = self._vitals.is_silent(device, now_us)
             (self._silent.add if is_silent else self._silent.discard)(device)
         findings = self._hub() + self._crowd(len(known))
@@ -145,8 +150,21 @@ class HealthRule:
         self._silent = set(saved.get("silent", ()))
         self._many = int(saved.get("many", 0))
         self._restored = set(self._said)
+        self._unheard, self._unheard_us = set(self._silent), now_us + GRACE_US
+
+    def standing(self) -> set[str]:
+        """Return the keys of what is not over and is not said again by itself."""
+        return {"many"} if self._many else set()
 
     # Devices
+
+    def _is_unheard(self, device: str, now_us: int) -> bool:
+        if device not in self._unheard:
+            return False
+        heard_us = now_us - (self._vitals.silent_us(device, now_us) or 0)
+        if heard_us > self._unheard_us:
+            self._unheard.discard(device)
+        return heard_us <= self._unheard_us
 
     def _device(self, device: str, now_us: int) -> list[Finding]:
         vitals, row = self._vitals, self._row

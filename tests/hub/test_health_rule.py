@@ -181,6 +181,36 @@ def test_a_restart_says_nothing_twice_and_takes_back_what_is_over() -> None:
     assert [(one.key, one.is_over) for _, one in again.run(20)] == [("one/silent", True)]
 
 
+def test_a_restart_is_no_sign_of_life_of_a_silent_device() -> None:
+    fleet = Fleet({"one": 10})
+    fleet.run(100)
+    fleet.alive.clear()
+    fleet.run(100)
+    again = Fleet({"one": 10})
+    again.alive.clear()
+    again.rule.restore(json.loads(json.dumps(fleet.rule.save(0))), again.now_s * S)
+    again.vitals.heard("one", again.now_s * S)  # as the hub does with all it knows
+    assert [(one.key, one.is_over) for _, one in again.run(1500)] == [("one/silent", False)]
+    again.alive.add("one")
+    assert [(one.key, one.is_over) for _, one in again.run(20)] == [("one/silent", True)]
+
+
+def test_a_cut_network_stays_one_finding_over_a_restart() -> None:
+    fleet = Fleet({f"d-{at}": 10 for at in range(2 * MANY)})
+    fleet.run(100)
+    fleet.alive.clear()
+    fleet.run(100)
+    again = Fleet(fleet.intervals_s)
+    again.alive.clear()
+    again.rule.restore(json.loads(json.dumps(fleet.rule.save(0))), again.now_s * S)
+    for device in again.intervals_s:
+        again.vitals.heard(device, again.now_s * S)
+    assert again.rule.standing() == {"many"} and again.run(100) == []
+    again.alive = set(again.intervals_s)
+    assert [(one.key, one.is_over) for _, one in again.run(20)] == [("many", True)]
+    assert again.rule.standing() == set()
+
+
 # Noise
 
 
