@@ -17,7 +17,7 @@ ROWS = (
         "The mode that this asks for; normal: only people are told.", choices=MODE_NAMES[:2]),
 )  # fmt: skip
 
-RULE = "backhaul"
+RULE, KEY = "backhaul", "line"
 
 
 class Backhaul:
@@ -28,13 +28,18 @@ class Backhaul:
         self._mode = MODE_NAMES.index(settings["backhaul_mode"])
         self._cut_us: int | None = None
         self.is_cut = False
+        self._was_cut = False
+
+    def stand(self) -> None:
+        """Take that an earlier run has said so: its end is said once a line is up."""
+        self._was_cut = True
 
     def tick(self, now_us: int, are_up: list[bool]) -> list[Finding]:
         """Return what is new. are_up: of each required uplink."""
         if not are_up or any(are_up) or not self._limit_us:
             self._cut_us = None
-            if self.is_cut:
-                self.is_cut = False
+            if self.is_cut or self._was_cut:
+                self.is_cut = self._was_cut = False
                 return [self._finding(MODE_NORMAL, "外部回線が復旧", "outside line is back", True)]
             return []
         if self._cut_us is None:
@@ -48,4 +53,4 @@ class Backhaul:
         return [self._finding(self._mode, text_ja, text_en, False)]
 
     def _finding(self, mode: int, text_ja: str, text_en: str, is_over: bool) -> Finding:
-        return Finding(RULE, "line", WATCH, mode, text_ja, text_en, is_over, kind=RULE)
+        return Finding(RULE, KEY, WATCH, mode, text_ja, text_en, is_over, kind=RULE)

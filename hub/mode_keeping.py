@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from hub.actors import actor_texts
-from hub.backhaul import Backhaul
+from hub.backhaul import KEY, RULE, Backhaul
 from hub.clock import Clock
 from hub.config import Config
 from hub.live import Live
@@ -259,6 +259,8 @@ class ModeKeeping:
                 self.modes.restore(json.loads(text), now_us, standing)
             except (KeyError, TypeError, ValueError):  # of another version: the mode is kept
                 log.exception("who asks for the mode cannot be remembered")
+        if self.modes.is_asked((RULE, KEY)):
+            self._backhaul.stand()
 
     def mode_snapshot(self) -> dict[str, Any]:
         """Return the mode for the page."""

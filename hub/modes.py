@@ -185,6 +185,10 @@ class Modes:
         self._calm_since_us = None
         return self._change(MODE_NORMAL, actor, texts)
 
+    def is_asked(self, key: Key) -> bool:
+        """Tell whether this one asks, for real."""
+        return (*key, False) in self._requests
+
     def exercised(self) -> list[Request]:
         """Return the findings of the drill that have not ended."""
         return [one for one in self._requests.values() if one.drill and one.key]

@@ -181,6 +181,16 @@ async def test_a_line_that_is_cut_for_long_brings_watch_until_it_is_back(tmp_pat
     await town.stop()
 
 
+async def test_a_line_that_is_back_after_a_restart_holds_no_mode(tmp_path: Path) -> None:
+    town = Town(tmp_path, values={("mode", "watch_dwell_s"): 100})
+    town.wait(700)
+    await town.restart()
+    assert town.wait(60) == []  # still cut
+    town.hub.watch.are_up = lambda: [True]
+    assert town.wait(200) == [(101, MODE_NORMAL, False)]
+    await town.stop()
+
+
 async def test_a_drill_of_the_time_table_begins_and_ends_by_itself_once(tmp_path: Path) -> None:
     row = f'[[timetable]]\nname = "weekly"\nat = "{local(HandClock(), 5)}"\nminutes = 10\n'
     town = Town(tmp_path, row, {("mode", "backhaul_s"): 0})
