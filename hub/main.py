@@ -130,7 +130,7 @@ class Hub:
         self.watch.attend(ingest)
         self.watch.on_change += [self.audit.mode, self.alerts.changed]
         self.watch.on_finding.append(self.alerts.found)
-        self.alerts.stand(standing_of(self.watch.rules))
+        self.alerts.stand(standing_of(self.watch.rules), drill=self.watch.modes.drill)
         self.admin.handlers |= mode_handlers(self.watch) | alert_handlers(self.alerts)
         self.admin.handlers |= self.desk.handlers()
         modes, states = self.watch.modes, self.live.states

@@ -96,14 +96,20 @@ class Alerts:
             if last is not None:
                 self._last[event.id] = last
             # Killed between the decision and the siren: a second one does no harm.
-            if abs(utc_us - event.started_utc_us) < GIVE_UP_US:
+            if abs(utc_us - (event.risen_utc_us or event.started_utc_us)) < GIVE_UP_US:
                 self._sound(event)
             else:
                 self._sounded[event.id] = event.level
 
-    def stand(self, keys: Container[tuple[str, str]]) -> None:
-        """Take what rules know to stand after a restart: it is said again before it expires."""
+    def stand(self, keys: Container[tuple[str, str]], *, drill: bool = False) -> None:
+        """Take what rules know to stand after a restart: it is said again before it expires.
+
+        drill: one is on; where none is, what a drill has left ends: its hub died at its end.
+        """
         self._desk.stand(keys)
+        if not drill:
+            self._desk.drill_ended(self._clock.now_us(), self._utc_us())
+            self._collect()
 
     def attend(self, ingest: Ingest) -> None:
         """Command the sirens of its devices."""
@@ -138,6 +144,8 @@ class Alerts:
 
     def _sound(self, event: Event) -> None:
         if self._sounded.get(event.id, -1) >= event.level or self._is_test:
+            # What was lower since and rises again sounds again.
+            self._sounded[event.id] = event.level
             return
         before = self.sirens.wants(event.kind, self._sounded.get(event.id, -1))
         rows = [at for at in self.sirens.wants(event.kind, event.level) if at not in before]
@@ -274,6 +282,7 @@ class Alerts:
         """Do what a person asks; return what came of it. number 0: it stands in no file."""
         event = self._desk.find(request.event)
         if event is None and request.event:
+            await self._write()  # it may have ended just now
             event = await self._later(self._outbox.event, request.event)
         now_us, utc_us = self._clock.now_us(), self._utc_us()
         if request.verb not in (ACK, CANCEL):

@@ -89,6 +89,7 @@ class Event:
     step: int = 0
     note: str = ""
     said_over_in_drill: bool = False
+    risen_utc_us: int = 0  # when it reached its level; 0: as it began
 
     def __post_init__(self) -> None:
         self.is_pending = True
@@ -175,7 +176,7 @@ class Desk:
                 return None
             event = self._opened(finding, drill, utc_us)
         else:
-            self._changed(event, finding)
+            self._changed(event, finding, utc_us)
         # At once; but where others wait already, each in its turn.
         if not self._is_crowded or event.level >= EMERGENCY:
             self._forget_old(now_us)
@@ -192,7 +193,7 @@ class Desk:
         self._output.append(event)
         return event
 
-    def _changed(self, event: Event, finding: Finding) -> None:
+    def _changed(self, event: Event, finding: Finding, utc_us: int) -> None:
         event.findings += 1
         event.over_us = None
         event.is_fresh = True
@@ -204,7 +205,7 @@ class Desk:
             self.joined_count += 1
             return
         if finding.level > event.level:
-            event.is_urgent = True
+            event.is_urgent, event.risen_utc_us = True, utc_us
             event.acknowledged_by, event.acknowledged_utc_us, event.step = "", 0, 0
             event.waiting_since_us = None
         elif event.is_pending:

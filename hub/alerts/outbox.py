@@ -4,8 +4,8 @@ Not in the store's file: warnings must go on when that is full, damaged or away,
 write here while the hub runs. A message and its deliveries are one transaction, synced, before the
 first channel gets it; so a SIGKILL between the decision and the sending loses nothing.
 
-Where the file cannot be written (full disk) all goes on in memory: a warning that is not durable
-is better than none. `is_durable` says so.
+Where the file cannot be written (full disk), or is found damaged while the hub runs, all goes on
+in memory: a warning that is not durable is better than none. `is_durable` says so.
 """
 
 import json
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hub.alerts.event import OPEN, Event
 from hub.alerts.message import Message, decode
@@ -113,12 +113,17 @@ class Outbox:
     def _in_memory(self, error: Exception, before: sqlite3.Connection | None) -> None:
         log.error("alerts are kept in memory alone: %s", error, extra={"event": "alerts-memory"})
         self.is_durable = False
-        self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        if before is not None:
+        self._db = _memory()
+        if before is None:
+            return
+        try:
             before.backup(self._db)
-            before.close()
-        else:
-            self._db.executescript(_SCHEMA)
+            _check(self._db)
+        except sqlite3.Error as damage:  # what waited stays in the file; what comes goes out
+            log.error("nothing of before comes along: %s", damage)
+            self._db.close()
+            self._db = _memory()
+        before.close()
 
     def _instance(self) -> str:
         row = self._db.execute("SELECT value FROM about WHERE name = 'instance'").fetchone()
@@ -129,15 +134,21 @@ class Outbox:
         return made
 
     def _write(self, work: Callable[[], object]) -> None:
-        try:
+        def write() -> None:
             with _transaction(self._db):
                 work()
+
+        self._surely(write)
+
+    def _surely(self, work: Callable[[], Any]) -> Any:
+        """Return what work does with the file; in memory where the file fails."""
+        try:
+            return work()
         except sqlite3.Error as error:
             if not self.is_durable:
                 raise
             self._in_memory(error, self._db)
-            with _transaction(self._db):
-                work()
+            return work()
 
     # What the hub asks
 
@@ -175,6 +186,9 @@ class Outbox:
 
     def next(self, channel: str) -> Message | None:
         """Return the oldest message that the channel must still get."""
+        return cast("Message | None", self._surely(lambda: self._next(channel)))
+
+    def _next(self, channel: str) -> Message | None:
         query = ("SELECT body FROM delivery JOIN message USING (sequence) WHERE channel = ?"
                  " AND delivery.state = 'waiting' ORDER BY sequence LIMIT 1")  # fmt: skip
         row = self._db.execute(query, (channel,)).fetchone()
@@ -183,12 +197,13 @@ class Outbox:
     def waiting_counts(self) -> dict[str, int]:
         """Return for each channel how many messages it must still get."""
         query = "SELECT channel, count(*) FROM delivery WHERE state = 'waiting' GROUP BY channel"
-        return {str(name): int(count) for name, count in self._db.execute(query)}
+        rows = self._surely(lambda: self._db.execute(query).fetchall())
+        return {str(name): int(count) for name, count in rows}
 
     def requests(self) -> list[Request]:
         """Return what people asked for and nobody has done yet."""
         query = "SELECT id, verb, event, actor, reason FROM request WHERE outcome = '' ORDER BY id"
-        return [Request(*row) for row in self._db.execute(query)]
+        return [Request(*row) for row in self._surely(lambda: self._db.execute(query).fetchall())]
 
     # What the hub writes
 
@@ -343,6 +358,12 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.Error:
         db.close()
         raise
+    return db
+
+
+def _memory() -> sqlite3.Connection:
+    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    db.executescript(_SCHEMA)
     return db
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -209,8 +210,58 @@ def test_a_real_event_in_a_drill_ends_it_and_sounds(tmp_path: Path) -> None:
         run(path, act)
 
 
-def river(level: int, text: str, is_over: bool = False) -> Finding:
-    return Finding("river", "river-1", level, 0, text, text, is_over)
+def test_a_drill_that_ended_as_the_hub_died_leaves_no_alert(tmp_path: Path) -> None:
+    with web_receiver() as receiver:
+        path = settings(tmp_path, receiver.port)
+
+        async def first(hub: Hub, peer: FakePeer) -> None:
+            hub.watch.start_drill(MODE_DISASTER, "person:Sato", ("訓練", "drill"))
+            await until(lambda: len(receiver.got) == 1)
+            hub.alerts.changed = lambda change: None  # type: ignore[method-assign]
+            hub.watch.on_change.clear()
+            hub.watch.on_finding.clear()
+            hub.watch.end_drill("person:Sato", ("終了", "over"))
+
+        async def second(hub: Hub, peer: FakePeer) -> None:
+            assert hub.alerts.open_events() == []
+            await until(lambda: len(receiver.got) == 2)
+
+        run(path, first)
+        run(path, second)
+        types = [read_cap(body).msg_type.value for _, body in receiver.got]
+        assert types == ["Alert", "Cancel"]
+
+
+def test_a_second_crest_sounds_again_and_one_just_before_the_hub_died_after_it(
+    tmp_path: Path,
+) -> None:
+    siren = ["siren", 60_000, False]
+    with web_receiver() as receiver:
+        path = settings(tmp_path, receiver.port)
+
+        async def first(hub: Hub, peer: FakePeer) -> None:
+            counts = []
+            for level in (WARNING, EMERGENCY, EMERGENCY, WARNING, EMERGENCY):
+                hub.watch.find(river(level, f"level {level}", kind="river"))
+                counts.append(peer.actuated().count(siren))
+            assert counts == [0, 1, 1, 1, 2]
+
+        async def second(hub: Hub, peer: FakePeer) -> None:
+            hub.alerts.tick(hub.clock.now_us() + 4_000_000)
+            assert siren in peer.actuated()
+
+        run(path, first)
+        with sqlite3.connect(path.parent / "data" / FILE_NAME) as db:
+            (body,) = db.execute("SELECT body FROM event").fetchone()
+            event = json.loads(body)
+            event["started_utc_us"] -= 3_600_000_000
+            db.execute("UPDATE event SET body = ?", (json.dumps(event),))
+        db.close()
+        run(path, second)
+
+
+def river(level: int, text: str, is_over: bool = False, kind: str = "") -> Finding:
+    return Finding("river", "river-1", level, 0, text, text, is_over, kind=kind)
 
 
 def test_who_is_told_of_an_event_hears_its_end_and_others_only_when_nobody_reacts(

@@ -110,6 +110,21 @@ def test_a_page_that_has_rotten_puts_the_file_aside_and_alerts_go_on(
     assert (tmp_path / "alerts.sqlite.damaged").exists()
 
 
+def test_a_file_that_rots_while_the_hub_runs_stops_no_alert(tmp_path: Path) -> None:
+    path = tmp_path / "alerts.sqlite"
+    box, messages = kept(path, 40)
+    box._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with path.open("r+b") as file:
+        for page in range(1, path.stat().st_size // 4096):
+            file.seek(page * 4096)
+            file.write(b"\x5a" * 4096)
+    box._db.execute("PRAGMA cache_size = 0")
+    assert box.next("a") is None and not box.is_durable
+    box.keep(Job((messages[0],), (), ((messages[0].sequence, "a"),)))
+    assert box.next("a") == messages[0]
+    box.close()
+
+
 def test_a_row_that_cannot_be_read_is_a_damage_too(tmp_path: Path) -> None:
     path = tmp_path / "alerts.sqlite"
     box, _ = kept(path)
