@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Container
 from concurrent.futures import ThreadPoolExecutor
@@ -49,7 +50,10 @@ class Alerts:
         self.name = f"{_plain(config.id)}-{self._outbox.instance}"
         limits = Limits.of(tables["alerts"])
         self._is_test = limits.is_test
-        self._desk = Desk(self.name, limits, self._outbox.following())
+        # Numbers that were given in memory alone stand in no file, so each run has its own names:
+        # a receiver takes what has a name that it knows for the same message.
+        run = secrets.token_hex(3)
+        self._desk = Desk(f"{self.name}-{run}", limits, self._outbox.following())
         self._ingest: Ingest | None = None
         self.sirens = Sirens(tables["siren"], self._command)
         self.sirens.on_trouble = self._siren_trouble

@@ -232,6 +232,26 @@ def test_a_drill_that_ended_as_the_hub_died_leaves_no_alert(tmp_path: Path) -> N
         assert types == ["Alert", "Cancel"]
 
 
+def test_what_was_said_from_memory_lends_its_name_to_nothing_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    with web_receiver() as receiver:
+        path = settings(tmp_path, receiver.port)
+
+        async def first(hub: Hub, peer: FakePeer) -> None:
+            hub.alerts._outbox._in_memory(OSError("full"), hub.alerts._outbox._db)
+            hub.watch.find(WIRE)
+            await until(lambda: len(receiver.got) == 1)
+
+        async def second(hub: Hub, peer: FakePeer) -> None:
+            hub.watch.find(river(EMERGENCY, "4.0 m"))
+            await until(lambda: len(receiver.got) == 2)
+
+        run(path, first)
+        run(path, second)
+        assert len(receiver.taken()) == 2
+
+
 def test_a_second_crest_sounds_again_and_one_just_before_the_hub_died_after_it(
     tmp_path: Path,
 ) -> None:
