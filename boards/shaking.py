@@ -23,7 +23,9 @@ def shaken(trees: dict[str, ast.Module]) -> dict[str, ast.Module]:
     """
     named = sum((_names(tree) for tree in trees.values()), Counter[str]())
     bodies = [body for name, tree in trees.items() if name != ROOT for body in _bodies(tree)]
-    while found := _first_idle(bodies, named):
+    # How often each definition names itself; what goes out of it can only make that less.
+    most = {id(node): _names(node)[_defined(node)] for body in bodies for node in body}
+    while found := _first_idle(bodies, named, most):
         body, node = found
         named -= _names(node)
         body.remove(node)
@@ -39,12 +41,16 @@ def _bodies(tree: ast.Module) -> Iterator[Body]:
     yield from (node.body for node in tree.body if isinstance(node, ast.ClassDef))
 
 
-def _first_idle(bodies: list[Body], named: Counter[str]) -> tuple[Body, ast.stmt] | None:
+def _first_idle(
+    bodies: list[Body], named: Counter[str], most: dict[int, int]
+) -> tuple[Body, ast.stmt] | None:
     """Return a definition that only itself names, and where it stands, if there is one."""
     for body in bodies:
         for node in body:
             name = _defined(node)
-            if name and named[name] <= _names(node)[name] and len(body) > 1:
+            if not name or named[name] > most[id(node)] or len(body) <= 1:
+                continue
+            if named[name] <= _names(node)[name]:
                 return body, node
     return None
 
