@@ -180,6 +180,7 @@ class RiverRule:
             device: {
                 "reached": gauge.reached,
                 "is_often": gauge.is_often,
+                "forecast_per_hour": gauge.forecast_per_hour,
                 "rejected": dict(gauge.quality.rejected),
                 "faults": sorted(gauge.faults),
                 "heard_age_us": None if gauge.heard_us is None else now_us - gauge.heard_us,
@@ -193,6 +194,8 @@ class RiverRule:
             was = saved.get(device, {})
             gauge.reached = int(was.get("reached", 0))
             gauge.is_often = bool(was.get("is_often", False))
+            gauge.forecast_per_hour = float(was.get("forecast_per_hour", 0.0))
+            gauge.may_forecast = not gauge.forecast_per_hour
             gauge.quality.rejected.update(was.get("rejected", {}))
             gauge.faults = set(was.get("faults", ())) & FAULTS.keys()
             age_us = was.get("heard_age_us")
@@ -202,8 +205,9 @@ class RiverRule:
         """Return the keys of the findings that are not over, as a restart remembers them."""
         levels = {name for name, gauge in self._gauges.items() if gauge.reached}
         often = {f"{name}/observing" for name, gauge in self._gauges.items() if gauge.is_often}
+        near = {f"{name}/forecast" for name, one in self._gauges.items() if one.forecast_per_hour}
         faults = {f"{name}/{one}" for name, gauge in self._gauges.items() for one in gauge.faults}
-        return levels | often | faults
+        return levels | often | near | faults
 
     def stages(self) -> dict[str, tuple[float | None, float | None]]:
         """Return the stage in m and its rise in m/h of each gauge; None: not known."""
@@ -297,7 +301,9 @@ class RiverRule:
 
     def _forecast(self, device: str, gauge: _Gauge, at_us: int) -> list[Finding]:
         """Say that the next level that matters is near, once; and that it is no more."""
-        rise = gauge.trend.per_hour() or 0.0
+        rise = gauge.trend.per_hour()
+        if rise is None:  # not computable: nothing begins by that, and nothing ends
+            return []
         stage, levels = gauge.stage or 0.0, gauge.row["levels_m"]
         following = [at for at in range(1, 5) if at >= gauge.reached and levels[at] > stage]
         at = following[0] if following else 0

@@ -215,6 +215,17 @@ def test_a_restart_in_a_flood_knows_that_it_stands_and_observes_on() -> None:
     assert [one.key for one in found if one.is_over] == ["river-1/observing", "river-1"]
 
 
+def test_a_forecast_outlives_a_restart_and_ends_when_the_rise_is_known_to_have_eased() -> None:
+    gauge, key = Gauge(), "river-1/forecast"
+    assert key in [one.key for one in gauge.says(*ramp(0.5, 1.3, 30))]
+    again = Gauge()
+    again.rule.restore(json.loads(json.dumps(gauge.rule.save(gauge.now_us))), 0)
+    assert key in again.rule.standing()
+    assert key not in [one.key for one in again.says(1.32, 1.34)]  # no rise is known yet
+    assert [one.is_over for one in again.says(*[1.34] * 20) if one.key == key] == [True]
+    assert key not in again.rule.standing()
+
+
 def test_late_and_repeated_batches_are_history() -> None:
     gauge = Gauge()
     gauge.says(0.8, 1.6)
