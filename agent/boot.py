@@ -26,18 +26,23 @@ if TYPE_CHECKING:
     from typing import Any
 
 MOUNT = "/app"
-RESTART_MS = 2000  # so that a technician can read the traceback, and stop it
+RESTART_MS = 2000  # so that a technician can read what it says, and stop it
 
 
 def main() -> None:
-    """Start the image; comes back only where no slot holds one."""
+    """Start the image, and the board anew when that ends.
+
+    So too where no slot holds one: a supply that dips makes flash read wrong for a moment, and
+    nobody is there to start it again.
+    """
+    is_started = False
     try:
-        if not start_any():
-            return
+        is_started = start_any()
     except Exception as error:
         # The one broad except: whatever an image or the flash under it dies of, the next start
         # must come; no watchdog runs yet.
         sys.print_exception(error)  # type: ignore[attr-defined]
+    if not is_started:
         time.sleep_ms(RESTART_MS)  # type: ignore[attr-defined]
     machine.reset()
 
