@@ -73,6 +73,7 @@ class Search:
 
     needed: lane -> flat pairs of the sequence numbers that an uplink still has to deliver.
     free: those of them that may go undelivered; hurry: how much of needed that is (hub.room).
+    seen(device, boot): flat pairs of the indexes that were accepted, in any lane.
     following: lane -> below which all is committed. marks: (step, lane) -> where to go on.
     size: bytes of frames of one piece. thin_size: of one that is thinned, which takes longer;
     is_late(): asked meanwhile whether there is no time for that. old: lane -> below it frames of
@@ -87,6 +88,7 @@ class Search:
     marks: dict[str, int]
     size: int
     thin_size: int
+    seen: Callable[[tuple[str, int]], list[int]]
     is_late: Callable[[], bool] = lambda: False
     old: tuple[int, ...] = ()
     personal: frozenset[str] = frozenset()
@@ -97,8 +99,8 @@ class Find:
     """What a step may take out of a lane.
 
     size: bytes of the frames that go. mark: below it the step has nothing left to do.
-    gaps: (device, boot) -> the indexes that go undelivered; device "": frames that cannot be read,
-    by sequence number. spared: likewise, those beside them that stay or were delivered.
+    gaps: (device, boot) -> the indexes that go undelivered, and between them what was accepted in
+    other lanes; device "": frames that cannot be read, by sequence number.
     """
 
     step: Step
@@ -106,7 +108,6 @@ class Find:
     size: int
     mark: int
     gaps: dict[tuple[str, int], Ranges] = field(default_factory=dict)
-    spared: dict[tuple[str, int], Ranges] = field(default_factory=dict)
     summaries: list[dict[str, Any]] = field(default_factory=list)
 
     def is_worth_it(self) -> bool:
@@ -175,20 +176,19 @@ def _delivered(db: sqlite3.Connection, wanted: Search, step: Step, lane: int) ->
 def _undelivered(db: sqlite3.Connection, wanted: Search, step: Step, lane: int) -> Find | None:
     free = wanted.free[lane]
     mark = wanted.marks.get(mark_key(step, lane), 0) if step.takes is not None else 0
+    piece = _Piece(step, lane, wanted)
+    # What is left may be in a thousand ranges; one of them alone is too small to be worth it.
     for low, high in zip(free[::2], free[1::2], strict=True):
         if max(low, mark) >= high:
             continue
-        start = _start(db, lane, max(low, mark))
-        piece = _Piece(step, lane, wanted)
+        start = max(piece.following, _start(db, lane, max(low, mark)))
         for first, count, _ in _rows(db, lane, start, high):
             piece.take(first, _frames(db, lane, first, count))
             if piece.size >= (wanted.thin_size if step is THIN else wanted.size):
-                break
+                return piece.find(high)
             if step is THIN and piece.size >= wanted.size and wanted.is_late():
-                break
-        if piece.size:
-            return piece.find(high)
-    return None
+                return piece.find(high)
+    return piece.find(free[-1]) if piece.size else None
 
 
 class _Piece:
@@ -198,6 +198,7 @@ class _Piece:
         self._personal = wanted.personal
         self._step = step
         self._lane = lane
+        self._seen = wanted.seen
         self._needed = wanted.needed[lane]
         self._free = wanted.free[lane]
         self._senders: dict[bytes, str] = {}
@@ -206,8 +207,9 @@ class _Piece:
         self._runs: list[tuple[int, int]] = []
         self._gaps: dict[tuple[str, int], Ranges] = {}
         self._spared: dict[tuple[str, int], Ranges] = {}
+        self._with_batches: set[tuple[str, int]] = set()
         self._thinner = Thinner(lane) if step is THIN else None
-        self._mark = 0
+        self.following = 0  # behind the last chunk
         self._gone = 0
         self.size = 0
 
@@ -228,7 +230,7 @@ class _Piece:
             else:
                 _extend(self._runs, sequence, sequence + 1)
                 self._gone += len(frame)
-        self._mark = first + len(frames)
+        self.following = first + len(frames)
         self.size += sum(map(len, frames))
         if sum(count for _, count, _ in kept) < len(frames):
             self._starts.append(first)
@@ -239,6 +241,8 @@ class _Piece:
         sender, index, payload = _opened(sequence, frame, self._senders)
         if self._step is EXPIRE:
             return sender[0] in self._personal or _is_closed(payload)
+        if not payload or payload[1] == KIND_BATCH:
+            self._with_batches.add(sender)
         may_go = is_free and self._is_taken(payload)
         goes = not is_needed or (may_go and self._is_thinned(sender[0], payload))
         noted = self._gaps if is_needed and goes else self._spared
@@ -265,15 +269,21 @@ class _Piece:
 
     def find(self, high: int) -> Find:
         """Return all of it. high: up to where it was looked for."""
+        for sender, gone in self._gaps.items():
+            # Between them may be what was accepted in other lanes. And a record about each of
+            # hundreds of records would fill the room that they leave: one says of all of a boot
+            # that they are gone, and may cover what had left before.
+            is_exact = sender in self._with_batches
+            seen = self._seen(sender) if is_exact else [gone.flat[0], gone.flat[-1]]
+            gone.flat = joined(gone.flat, seen, self._spared.get(sender, Ranges()).flat)
         removal = Removal(self._lane, self._starts, self._kept, self._runs, self._step.counter)
         summaries = self._thinner.summaries() if self._thinner is not None else []
         return Find(
             self._step,
             removal,
             self._gone,
-            min(self._mark, high),
+            min(self.following, high),
             self._gaps,
-            self._spared,
             summaries,
         )
 
@@ -297,6 +307,18 @@ def _opened(
     except (RemoteProtocolError, IndexError):
         return ("", 0), sequence, b""
     return (device, boot), index, payload
+
+
+def joined(flat: list[int], seen: list[int], spared: list[int]) -> list[int]:
+    """Return flat pairs, as one where all between them is in `seen` and nothing in `spared`."""
+    found = flat[:2]
+    for first, following in zip(flat[2::2], flat[3::2], strict=True):
+        between = [found[-1], first]
+        if within(seen, *between) == between and not within(spared, *between):
+            found[-1] = following
+        else:
+            found += (first, following)
+    return found
 
 
 def _is_closed(payload: bytes) -> bool:

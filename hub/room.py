@@ -59,6 +59,7 @@ log = logging.getLogger(__name__)
 
 PIECE_SIZE_MIN = 16 * 1024
 PIECE_SIZE_MAX = 8 * 1024 * 1024
+MISSES_MAX = 9  # the largest piece is the smallest then
 RETRY_US = 100_000  # after a search that found nothing
 CALM, BUSY, PRESSED = 0, 1, 2  # how much may go undelivered of what is on its way
 
@@ -136,6 +137,7 @@ class Room:
         self._is_marking = False  # what the search under way finds may move a mark
         self._is_exhausted = False
         self._is_pressed = False  # but for what is on its way there is nothing left to evict
+        self._misses = 0  # as often a piece is halved: an uplink took of it before it was found
         self._retry_us = 0
         self._above: set[int] = set()
         # lane -> below it what concerns these devices may be kept no longer, where delivered.
@@ -203,6 +205,11 @@ class Room:
         chosen = [*evicts, THIN] if self._is_late() else [THIN, *evicts]
         return (*expires, *deletes, *chosen, *[EVICT_RECORDS] * len(evicts))
 
+    def _seen(self, sender: tuple[str, int]) -> list[int]:
+        # Asked on the search's thread: no list changes while it is copied.
+        ranges = self._store.seen.get(sender)
+        return [] if ranges is None else list(ranges.flat)
+
     def _is_late(self) -> bool:
         marks = self._bounds()
         return self._store.used > (marks.size_max + marks.of(marks.evict)) // 2
@@ -224,7 +231,9 @@ class Room:
 
     def _begin(self, steps: tuple[Step, ...]) -> None:
         store = self._store
-        size, hurry = self._piece_size(), self._hurry()
+        size = max(PIECE_SIZE_MIN, self._piece_size() >> self._misses)
+        thin_size = min(PIECE_SIZE_MAX, self._bounds().size_max // 32) >> self._misses
+        hurry = self._hurry()
         self._is_marking = not store.is_salvaging
         wanted = Search(
             steps,
@@ -238,7 +247,8 @@ class Room:
             else {key: int(value) for key, value in store.meta.items() if is_mark(key)},
             size,
             # Summaries are the shorter the more of a device's minutes are in one piece.
-            thin_size=max(size, min(PIECE_SIZE_MAX, self._bounds().size_max // 32)),
+            thin_size=max(size, thin_size),
+            seen=self._seen,
             is_late=self._is_late,
             old=tuple(self.old()),
             personal=self.personal,
@@ -257,6 +267,10 @@ class Room:
         found = None if error is not None else done.result()
         if EXPIRE in wanted.steps and (found is None or found.step is not EXPIRE):
             self._expired = list(wanted.old)
+        if found is None and self._misses:  # too small to be worth it, perhaps
+            self._misses = 0
+            self._consider()
+            return
         was_last = EVICT_RECORDS in wanted.steps
         self._is_pressed = was_last and (found is None or self._is_pressed)
         if found is None:
@@ -269,7 +283,9 @@ class Room:
             return
         self._is_exhausted = False
         self._bound()
-        if self._holds(found, wanted) and not self._is_stopped():
+        holds = self._holds(found, wanted)
+        self._misses = max(0, self._misses - 1) if holds else min(MISSES_MAX, self._misses + 1)
+        if holds and not self._is_stopped():
             self._take_out(found)
         else:
             self._consider()
@@ -292,9 +308,7 @@ class Room:
         reason = found.step.reason
         if reason is not None:
             for (device, boot), indexes in found.gaps.items():
-                seen = store.seen.get((device, boot), indexes)
-                spared = found.spared.get((device, boot), Ranges())
-                for first, following in _joined(indexes.flat, seen.flat, spared.flat):
+                for first, following in indexes.pairs():
                     fields = {"device": device, "boot": boot, "first": first, "next": following,
                               "lane": removal.lane, "reason": reason, "channel": "",
                               "from_us": 0, "until_us": 0}  # fmt: skip
@@ -350,18 +364,3 @@ class Room:
             "hours_to_full": self._forecast.hours_to_full(left),
             "refused_lanes": list(range(self._store.refused_from, len(LANES))),
         }
-
-
-def _joined(flat: list[int], seen: list[int], spared: list[int]) -> list[tuple[int, int]]:
-    """Return the ranges of flat, as one where all between them was accepted in other lanes.
-
-    spared: what of this lane is not in flat.
-    """
-    joined: list[tuple[int, int]] = []
-    for first, following in zip(flat[::2], flat[1::2], strict=True):
-        between = [joined[-1][1], first] if joined else []
-        if between and within(seen, *between) == between and not within(spared, *between):
-            joined[-1] = (joined[-1][0], following)
-        else:
-            joined.append((first, following))
-    return joined

@@ -1,12 +1,18 @@
 """Making room: what goes first, what stays, who is told, and that nothing goes without a name."""
 
+import asyncio
 import os
+import sqlite3
 from pathlib import Path
 
+import pytest
+
 from hub.disk import SLACK_SIZE
+from hub.eviction import Find, Search, search
 from hub.ledger import GAP, read
 from hub.room import Watermarks
 from protocols.batch import unpack
+from protocols.records import encode_record
 from protocols.vocabulary import (
     GAP_DISK_FULL,
     GAP_THINNED,
@@ -18,7 +24,7 @@ from protocols.vocabulary import (
     LANE_WAVE,
     LANES,
 )
-from tests.hub.making_room import Identity, Town, batches, frame_of, identity_of, town
+from tests.hub.making_room import KEYS, Identity, Town, batches, frame_of, identity_of, town
 
 MIB = 1 << 20
 
@@ -139,6 +145,54 @@ async def test_where_nothing_else_is_left_what_is_on_its_way_goes_and_is_named(
         one.check()
         await one.deliver(0)
         assert_named_or_there(one, 0, batches("bridge-1", 0, 600))
+
+
+async def test_a_line_that_takes_the_oldest_meanwhile_keeps_no_room_from_being_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow machine reads a large piece for longer than a slow line is busy with a bundle."""
+    monkeypatch.setattr("hub.room.PIECE_SIZE_MIN", 2048)
+    async with town(tmp_path) as one:
+        for at in range(0, 800, 5):
+            await one.add(batches("bridge-1", at, 5))
+        one.queues[0].line_up(one.store.following)
+        loop = asyncio.get_running_loop()
+
+        def search_slowly(db: sqlite3.Connection, wanted: Search) -> Find | None:
+            found = search(db, wanted)
+            if found is not None and found.removal.count() > 8:
+                loop.call_soon_threadsafe(one.hand_out, 0, 1)
+            return found
+
+        monkeypatch.setattr("hub.room.search", search_slowly)
+        one.room.marks = Watermarks(MIB // 2)
+        await one.settle()
+        assert one.store.counters["thinned"] > 10
+        assert one.store.used <= one.room.marks.of(70)
+
+
+async def test_records_of_a_device_in_a_thousand_places_leave_room_for_alerts(
+    tmp_path: Path,
+) -> None:
+    """One for each loss: a record about each of them would take what they leave."""
+    async with town(tmp_path) as one:
+        for at in range(0, 14000, 500):
+            records = []
+            for index in range(at, at + 500):
+                fields = {"device": "bridge-1", "boot": 1, "first": index, "next": index + 1,
+                          "lane": LANE_WAVE, "reason": GAP_DISK_FULL, "channel": "",
+                          "from_us": 0, "until_us": 0}  # fmt: skip
+                payload = encode_record(KIND_GAP, (1, 2 * index, LANE_STATE, 0), fields)
+                records.append((LANE_STATE, KEYS["bridge-1"].up.seal(payload)))
+            await one.add(records)
+            assert one.store.refused_from == len(LANES)
+        assert one.store.counters["evicted"] > 1000
+        one.check()
+        named = [entry.fields() for _, entry in read(one.store._read_db, GAP)]
+        left = one.stored()
+        lost = {at for row in named for at in range(int(row["first"]), int(row["next"]))}
+        for at in range(0, 28000, 2):
+            assert (at in lost) != (("bridge-1", 1, at) in left)
 
 
 def assert_named_or_there(one: Town, uplink: int, frames: list[tuple[int, bytes]]) -> None:

@@ -93,7 +93,8 @@ class WorldHub:
             await asyncio.sleep(LOOK_S)
         acknowledged = self._observer.acknowledged.copy()
         try:
-            self._observer.check_durable(acknowledged, await stored_frames(hub.store))
+            stored = await stored_frames(hub.store)
+            self._observer.check_durable(acknowledged, stored, self.ledger_gaps())
         except Violation as error:
             self.errors.append(error)
 

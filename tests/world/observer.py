@@ -219,13 +219,19 @@ class Observer:
             raise Violation(f"accounts: {accepted} accepted, {counts}")
 
     def check_durable(
-        self, acknowledged: "Held", stored: Iterable[tuple[tuple[int, int], bytes]]
+        self,
+        acknowledged: "Held",
+        stored: Iterable[tuple[tuple[int, int], bytes]],
+        ledger: Iterable[tuple[str, int, int, int]],
     ) -> None:
         """After the hub's end: all that it acknowledged is on its disk, delivered or named.
 
-        acknowledged: before it was looked at. stored: (lane, sequence number), frame.
+        acknowledged: before it was looked at. stored: (lane, sequence number), frame. ledger: the
+        losses that it names, for a full store drops gap records, too, when no readings are left.
         """
         there, named = Held(), Held()
+        for extent in ledger:
+            named.add(*extent)
         for position, frame in stored:
             sender = sender_of(frame)
             payload = self._keys[sender].up.open(frame)
