@@ -85,15 +85,18 @@ class Sealer:
         if not gaps:
             return
         count = 0
-        for boot, first, following, lane, reason in gaps:
-            fields = {"channel": "", "from_us": 0, "until_us": 0, "reason": reason}
-            fields.update({"boot": boot, "first": first, "next": following, "lane": lane})
-            frame = self._seal_gap(now_us, fields)
-            if not self._flashlog.append_if_room(self.boot, self.next_index, LANE_STATE, frame):
-                break
-            self.next_index += 1
-            count += 1
-        self._flashlog.confirm_gaps(count)
+        try:
+            for boot, first, following, lane, reason in gaps:
+                fields = {"channel": "", "from_us": 0, "until_us": 0, "reason": reason}
+                fields.update({"boot": boot, "first": first, "next": following, "lane": lane})
+                frame = self._seal_gap(now_us, fields)
+                index = self.next_index
+                if not self._flashlog.append_if_room(self.boot, index, LANE_STATE, frame):
+                    break
+                self.next_index += 1
+                count += 1
+        finally:  # what a failing flash did not take is said the next time
+            self._flashlog.confirm_gaps(count)
 
     def _append_gap(self, now_us: int, fields: "dict[str, Any]") -> None:
         self._append(LANE_STATE, self._seal_gap(now_us, fields))

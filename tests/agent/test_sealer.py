@@ -103,3 +103,27 @@ def test_what_was_dropped_while_alerts_filled_the_flash_is_named_once_there_is_r
     assert lost == named
     parts.sealer.append_evictions(7)
     assert parts.flashlog.take_gaps() == []
+
+
+def test_what_a_failing_flash_did_not_take_is_named_the_next_time() -> None:
+    parts = core(sector_count=8)
+    for _ in range(300):
+        parts.sealer.append_batch(3, [series(100)], False)
+    append = parts.flashlog.append_if_room
+
+    def fail(*_: object) -> bool:
+        raise OSError(5)
+
+    parts.flashlog.append_if_room = fail  # type: ignore[assignment, method-assign]
+    try:
+        parts.sealer.append_evictions(7)
+        raise AssertionError("a failure passed unseen")
+    except OSError:
+        pass
+    parts.flashlog.append_if_room = append  # type: ignore[method-assign]
+    parts.sealer.append_evictions(7)
+    named: set[int] = set()
+    for record in parts.records():
+        if isinstance(record, tuple):
+            named.update(range(record[5]["first"], record[5]["next"]))
+    assert 0 in named and len(named) > 20
