@@ -11,8 +11,9 @@ A person who sets a lower mode overrules the requests that stand: they count aga
 for more than they did, or have been over in between.
 
 A drill is a mode of its own kind. It begins only where all is normal, is marked in all it makes,
-and only requests of the drill count in it. A real finding that asks for a mode ends it at once,
-and the mode is what that finding asks for.
+and only requests of the drill count in it. A real finding that asks for a mode, or is an emergency
+whatever its mode, ends it at once, and the mode is what that finding asks for: boards in a drill
+sound no siren.
 
 Times are monotonic microseconds. save() keeps spans, so that a restart goes on where it stood; the
 time between counts for nothing.
@@ -22,7 +23,7 @@ from collections.abc import Container
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from hub.rules.finding import Finding
+from hub.rules.finding import EMERGENCY, Finding
 from protocols.vocabulary import MODE_DISASTER, MODE_NAMES, MODE_NORMAL, MODE_WATCH
 
 S = 1_000_000
@@ -118,7 +119,7 @@ class Modes:
             self._ask(Request(*key, finding.mode, drill, kind=finding.kind))
         else:
             self._requests.pop((*key, drill), None)
-        if not self._raises(finding.mode):
+        if not is_end and not self._raises(finding.mode):
             return None
         texts = (finding.text_ja, finding.text_en)
         if is_end:
@@ -128,7 +129,8 @@ class Modes:
     def ends_drill(self, finding: Finding, drill: bool = False) -> bool:
         """Tell whether this is a real event in a drill."""
         overruled = self._overruled.get((finding.rule, finding.key), -1)
-        asks = not finding.is_over and finding.mode > max(MODE_NORMAL, overruled)
+        matters = finding.mode > MODE_NORMAL or finding.level >= EMERGENCY
+        asks = not finding.is_over and finding.mode > overruled and matters
         return self.drill and not drill and asks
 
     def ask(self, request: Request, actor: str, texts: Texts) -> Change | None:

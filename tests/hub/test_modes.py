@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hub.modes import REQUESTS_MAX, RESTORED_US_MAX, ModeError, Modes
-from hub.rules.finding import EMERGENCY, Finding
+from hub.rules.finding import EMERGENCY, WARNING, Finding
 from protocols.vocabulary import MODE_DISASTER, MODE_NORMAL, MODE_WATCH
 from tests.hub.batches import S
 
@@ -14,9 +14,11 @@ DWELL_S = 100
 DWELLS_S = (DWELL_S, DWELL_S)
 
 
-def finding(mode: int, key: str = "river-1", is_over: bool = False) -> Finding:
+def finding(
+    mode: int, key: str = "river-1", is_over: bool = False, level: int = EMERGENCY
+) -> Finding:
     """Return what a rule says."""
-    return Finding("river", key, EMERGENCY, mode, "日本語", "English", is_over)
+    return Finding("river", key, level, mode, "日本語", "English", is_over)
 
 
 def test_a_finding_raises_the_mode_at_once_and_never_lowers_it() -> None:
@@ -155,7 +157,7 @@ def test_findings_of_a_drill_hold_its_mode_and_leave_with_it() -> None:
     assert modes.mode == MODE_NORMAL
 
 
-@pytest.mark.parametrize("mode", [MODE_WATCH, MODE_DISASTER])
+@pytest.mark.parametrize("mode", [MODE_NORMAL, MODE_WATCH, MODE_DISASTER])
 def test_a_real_finding_ends_a_drill_at_once_and_its_mode_is_the_real_one(mode: int) -> None:
     modes = drill()
     modes.judge(finding(MODE_DISASTER, "made-up"), S, drill=True)
@@ -166,9 +168,10 @@ def test_a_real_finding_ends_a_drill_at_once_and_its_mode_is_the_real_one(mode: 
     assert modes.exercised() == []
 
 
-def test_what_asks_for_no_mode_ends_no_drill() -> None:
+def test_what_is_no_emergency_and_asks_for_no_mode_ends_no_drill() -> None:
     modes = drill()
-    for one in (finding(MODE_NORMAL), finding(MODE_DISASTER, is_over=True)):
+    calm = finding(MODE_NORMAL, level=WARNING)  # as of a gauge that is silent
+    for one in (calm, finding(MODE_NORMAL, is_over=True), finding(MODE_DISASTER, is_over=True)):
         assert not modes.ends_drill(one)
         assert modes.judge(one, S) is None and modes.drill
 
