@@ -54,7 +54,10 @@ class PolicyOrder:
         except (ConfigError, ProtocolError) as error:
             return RESULT_FAILED, str(error)[:256]
         if version != self.version:
-            self._flashlog.keep(KEY_POLICY, encoded)
+            try:
+                self._flashlog.keep(KEY_POLICY, encoded)
+            except OSError:  # the hub gives it again after a restart
+                self._log.warning("the flash did not keep the policy")
             self.version = version
             self._log.info("policy %d" % version)
         self._policy.lay_over(above)

@@ -15,7 +15,8 @@ own that goes from FF to 00 once, in this order:
 
 A mark that a power cut left half done counts as not set, and is set again. The slot with the
 highest generation that is good, or armed with trials left, is started, if the hash of its image
-holds; else the other one. So whatever moment the power goes: the running slot is never written
+holds; else the other one; where neither is left, one that failed its trial, which was verified and
+may measure all the same. So whatever moment the power goes: the running slot is never written
 to, and the new one counts only from ARMED on, which comes after its image was verified whole.
 """
 
@@ -200,6 +201,11 @@ class Slots:
             if self._may_start(slot) and slot.is_whole():
                 if not slot.is_good():
                     slot.mark(TRIAL + slot.trials_count())
+                self.running = number
+                return number
+        for number in order:
+            slot = self.both[number]
+            if slot.generation and slot.is_marked(ARMED) and slot.is_whole():
                 self.running = number
                 return number
         return None

@@ -11,6 +11,7 @@ from protocols.vocabulary import (
     RESULT_DONE,
     RESULT_FAILED,
 )
+from simulators.storage import SimFlash
 from tests.agent.fake_parts import ACC, BUTTON, GROUND, SOIL, Core, create, table
 
 TYPE_CHECKING = False
@@ -148,6 +149,27 @@ def test_a_policy_outlives_a_restart_and_version_0_gives_the_own_one_back() -> N
     before = len(values_of(third, "soil"))
     third.run(21 * S)
     assert len(values_of(third, "soil")) - before <= 1
+
+
+class WornFlash(SimFlash):
+    """Takes nothing any more from a moment on."""
+
+    is_worn = False
+
+    def program(self, offset: int, data: "Any") -> None:
+        if self.is_worn:
+            raise OSError(5)
+        SimFlash.program(self, offset, data)
+
+
+def test_a_policy_that_the_flash_does_not_keep_is_obeyed_until_the_restart() -> None:
+    flash = WornFlash(sector_count=256)
+    device = core(flash)
+    flash.is_worn = True
+    done = order(device, 9, row(MODE_NORMAL, "soil", every_ms=1000, report_ms=5000))
+    assert done == (RESULT_DONE, "") and device.operation.policy_version() == 9
+    flash.is_worn = False
+    assert core(flash).operation.policy_version() == 0
 
 
 def test_a_kept_policy_that_fits_no_more_is_not_obeyed() -> None:

@@ -72,6 +72,17 @@ def test_an_armed_image_has_three_trials_then_the_old_one_is_back() -> None:
     assert Slots(board.flashes).both[1].is_marked(REJECTED)
 
 
+def test_an_image_that_failed_its_trial_is_better_than_none() -> None:
+    board = Board()
+    fill(Slots(board.flashes, 0), 1)
+    assert [started(board.flashes) for _ in range(TRIALS_MAX + 1)] == [1, 1, 1, 0]
+    board.flashes[0].flip(CHUNK_SIZE + 100, 3)
+    assert [started(board.flashes) for _ in range(TRIALS_MAX + 2)] == [1] * (TRIALS_MAX + 2)
+    assert not Slots(board.flashes).both[1].is_on_trial()
+    board.flashes[1].flip(CHUNK_SIZE + 100, 3)
+    assert started(board.flashes) is None
+
+
 def test_an_image_whose_time_is_over_gives_way_at_once() -> None:
     board = Board()
     fill(Slots(board.flashes, 0), 1)
