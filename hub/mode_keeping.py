@@ -46,7 +46,7 @@ class ModeKeeping:
     orders: to the devices; None until there are any.
 
     What is of a drill is what the drill makes: its mode, its findings, their notices. Whatever
-    else happens meanwhile is real and says so; where it asks for a mode the drill is over.
+    else happens meanwhile is real and says so; it may end the drill (Modes.ends_drill).
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class ModeKeeping:
     def exercise(self, finding: Finding) -> None:
         """Take a finding of the drill that is on; ModeError where there is none."""
         if not self.modes.drill:
-            raise ModeError("There is no drill", "Start one: `hinomi hub drill start`.")
+            raise _no_drill()
         self._say(_marked(finding), True)
         self.save_modes(self._clock.now_us())  # its end must be said, whenever the hub dies
 
@@ -129,7 +129,7 @@ class ModeKeeping:
             if mode:
                 self._start_drill(self.modes.start_drill(mode, actor, texts, until_us), "drill")
             elif not self.end_drill(actor, texts):
-                raise ModeError("There is no drill", "Start one: `hinomi hub drill start`.")
+                raise _no_drill()
             return
         self._close_exercises(self.modes.exercised())
         self._changed(self.modes.set(mode, actor, texts, until_us), now_us)
@@ -273,6 +273,10 @@ class ModeKeeping:
         if self.orders is not None:
             snapshot["unconfirmed"] = self.orders.unconfirmed()
         return snapshot
+
+
+def _no_drill() -> ModeError:
+    return ModeError("There is no drill", "Start one: `hinomi hub drill start`.")
 
 
 def _marked(finding: Finding) -> Finding:

@@ -173,12 +173,14 @@ def test_in_safe_mode_what_is_sound_can_still_be_switched() -> None:
     in_virtual_time(play)
 
 
+def die(now_us: int) -> int:
+    """Stand for a sampler that has a bug."""
+    raise RuntimeError("boom")
+
+
 def test_a_siren_goes_off_in_time_though_the_sampler_dies_at_each_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def die(now_us: int) -> int:
-        raise RuntimeError("boom")
-
     async def play() -> None:
         device = gauge()
         device.config["outputs"] = [{"name": "siren", "pin": SIREN_PIN}]
@@ -201,9 +203,6 @@ def test_a_task_that_dies_again_and_again_is_left_to_the_watchdog(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A board that starts anew may get out of it; this boot will not."""
-
-    def die(now_us: int) -> int:
-        raise RuntimeError("boom")
 
     async def play() -> None:
         device = gauge()
